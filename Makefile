@@ -1,0 +1,48 @@
+# Everything that a developer runs. The first call makes the environment; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help preview test check compile docs-metrics bench mutants clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "rc-stats needs Python 3.11 or newer; name one with: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(READY)
+
+preview: $(READY) ## Show what would leave an example workspace, with a yes
+	@$(BIN)/rc-stats preview examples/statistics.json --workspace registered --opt-in
+
+test: $(READY) ## Run the whole suite
+	$(BIN)/python -m pytest
+
+check: $(READY) ## Lint, types, floors, catalogue, generated files, coverage
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m rc_stats.authoring --check
+	$(BIN)/rc-stats metrics --format markdown | diff -u docs/metrics.md - || { echo "docs/metrics.md is stale: run make docs-metrics"; exit 1; }
+	$(BIN)/python -m pytest --quiet --cov --cov-report=term:skip-covered
+
+compile: $(READY) ## Compile the reviewed TOML of catalogue and policy
+	$(BIN)/python -m rc_stats.authoring
+
+docs-metrics: $(READY) compile ## Write docs/metrics.md from the catalogue
+	$(BIN)/rc-stats metrics --format markdown > docs/metrics.md
+
+bench: $(READY) ## Measure speed as ratios to a floor of the same run
+	$(BIN)/python benchmarks/bench.py
+
+mutants: $(READY) ## Mutation testing of gate and operators
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
+clean: ## Remove the environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants dist build
