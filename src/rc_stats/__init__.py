@@ -1,0 +1,148 @@
+"""
+Decide which of a Rocket.Chat workspace's statistics may leave it, show the exact bytes, and prove it.
+
+The way of the data, and the types that say how far it has come::
+
+    bytes ──sources──▶ Document ──anonymise──▶ Report ──gate.clear──▶ Payload
+                                      ▲                     ▲
+                            catalogue with profile    matrix with consent with switches
+
+Everything public is exported here and loaded on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from rc_stats._version import __version__
+
+if TYPE_CHECKING:
+    from rc_stats.anonymise import Action, Anonymiser, Evidence, Finding, Report
+    from rc_stats.authoring import read_catalogue
+    from rc_stats.catalogue import Catalogue, Metric, Profile, load_catalogue
+    from rc_stats.consent import Consent, ConsentState, Terms, what_if
+    from rc_stats.errors import (
+        CatalogueError,
+        DriftFound,
+        GateClosed,
+        MissingExtra,
+        RcStatsError,
+        UnusableInput,
+        UsageError,
+    )
+    from rc_stats.gate import (
+        Decision,
+        Envelope,
+        Objections,
+        Payload,
+        Reason,
+        Switches,
+        Workspace,
+        clear,
+        decide,
+        genuine,
+    )
+    from rc_stats.lint import Problem, lint_catalogue
+    from rc_stats.policy import DataType, Policy, Recipient, WorkspaceKind, load_policy
+    from rc_stats.reporter import Preview, preview
+    from rc_stats.sources import Document, Newest, read_documents, read_newest
+    from rc_stats.verification import Verification, verify
+
+_HOMES = {
+    "anonymise": ("Action", "Anonymiser", "Evidence", "Finding", "Report"),
+    "authoring": ("read_catalogue",),
+    "catalogue": ("Catalogue", "Metric", "Profile", "load_catalogue"),
+    "consent": ("Consent", "ConsentState", "Terms", "what_if"),
+    "errors": (
+        "CatalogueError",
+        "DriftFound",
+        "GateClosed",
+        "MissingExtra",
+        "RcStatsError",
+        "UnusableInput",
+        "UsageError",
+    ),
+    "gate": (
+        "Decision",
+        "Envelope",
+        "Objections",
+        "Payload",
+        "Reason",
+        "Switches",
+        "Workspace",
+        "clear",
+        "decide",
+        "genuine",
+    ),
+    "lint": ("Problem", "lint_catalogue"),
+    "policy": ("DataType", "Policy", "Recipient", "WorkspaceKind", "load_policy"),
+    "reporter": ("Preview", "preview"),
+    "sources": ("Document", "Newest", "read_documents", "read_newest"),
+    "verification": ("Verification", "verify"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Action",
+    "Anonymiser",
+    "Catalogue",
+    "CatalogueError",
+    "Consent",
+    "ConsentState",
+    "DataType",
+    "Decision",
+    "Document",
+    "DriftFound",
+    "Envelope",
+    "Evidence",
+    "Finding",
+    "GateClosed",
+    "Metric",
+    "MissingExtra",
+    "Newest",
+    "Objections",
+    "Payload",
+    "Policy",
+    "Preview",
+    "Problem",
+    "Profile",
+    "RcStatsError",
+    "Reason",
+    "Recipient",
+    "Report",
+    "Switches",
+    "Terms",
+    "UnusableInput",
+    "UsageError",
+    "Verification",
+    "Workspace",
+    "WorkspaceKind",
+    "__version__",
+    "clear",
+    "decide",
+    "genuine",
+    "lint_catalogue",
+    "load_catalogue",
+    "load_policy",
+    "preview",
+    "read_catalogue",
+    "read_documents",
+    "read_newest",
+    "verify",
+    "what_if",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load the module that *name* lives in, so that ``import rc_stats`` alone costs next to nothing."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'rc_stats' has no attribute {name!r}")
+    value = getattr(import_module(f"rc_stats.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Name everything public."""
+    return sorted({*__all__, *globals()})

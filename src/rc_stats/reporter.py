@@ -1,0 +1,91 @@
+"""
+The use cases: what a caller wants done, from a document to an answer.
+
+So far there is one, the preview. It looks at everything and sends nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rc_stats.anonymise import Anonymiser, Report
+from rc_stats.consent import DEFAULT_SCOPE, SCOPES, Consent, Terms, what_if
+from rc_stats.gate import Decision, Payload, Switches, Workspace, clear, decide
+from rc_stats.policy import DataType, Recipient, WorkspaceKind
+from rc_stats.sources import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """
+    What would be sent, what not, and why.
+
+    Attributes:
+        terms: Policy, catalogue and profile that were applied.
+        payload: What would be sent; None when the answer is no.
+        after_a_yes: When the answer is no: what a registered workspace's yes would send, marked as hypothetical.
+    """
+
+    terms: Terms
+    report: Report
+    decision: Decision
+    payload: Payload | None
+    after_a_yes: Payload | None
+
+    @property
+    def shown(self) -> Payload | None:
+        """The payload that a person is shown: the real one, or what a yes would send."""
+        return self.payload or self.after_a_yes
+
+
+def preview(
+    document: Document | bytes | dict[str, object],
+    workspace: Workspace,
+    consent: Consent,
+    *,
+    terms: Terms,
+    now: datetime,
+    switches: Switches | None = None,
+    recipient: Recipient | None = None,
+    scope: frozenset[DataType] | None = None,
+    anonymiser: Anonymiser | None = None,
+) -> Preview:
+    """
+    Return the preview of *document*.
+
+    Args:
+        document: As a source gives it, or the JSON of one document, or what a parser made of it.
+        workspace: What the caller says of the workspace.
+        consent: The stored consent; ``Consent()`` is undecided.
+        terms: Policy, catalogue and profile to apply.
+        now: The caller's clock, with a time zone; it gives the period.
+        switches: The kill switches; none by default, since a library reads no environment.
+        recipient: The policy's by default.
+        scope: What the hypothetical yes covers; the consent's scope by default, or usage and app.
+        anonymiser: A compiled one, to save the milliseconds of compiling.
+
+    Raises:
+        UnusableInput: The document can't be read.
+    """
+    anonymiser = anonymiser or Anonymiser(terms.catalogue, terms.profile)
+    report = anonymiser(document.body if isinstance(document, Document) else document)
+    recipient = recipient or terms.policy.recipient
+    decision = decide(workspace, consent, recipient, switches or Switches(), now, terms=terms, evidence=report.evidence)
+    payload = clear(report, decision) if decision.is_open else None
+    if payload is not None:
+        return Preview(terms, report, decision, payload, after_a_yes=None)
+    wanted = scope or (consent.scope & set(SCOPES)) or DEFAULT_SCOPE
+    yes = what_if(terms, at=now, scope=wanted)
+    allowing = decide(
+        _registered(workspace, report), yes, recipient, Switches(), now, terms=terms, evidence=report.evidence
+    )
+    return Preview(terms, report, decision, payload, after_a_yes=clear(report, allowing) if allowing.is_open else None)
+
+
+def _registered(workspace: Workspace, report: Report) -> Workspace:
+    """Return the workspace of the question "what would a yes send?": registered, and without objections."""
+    is_hosted = workspace.kind is WorkspaceKind.HOSTED or bool(report.evidence.is_hosted)
+    if report.evidence.is_hosted is False:
+        is_hosted = False
+    return Workspace(WorkspaceKind.HOSTED if is_hosted else WorkspaceKind.REGISTERED)
