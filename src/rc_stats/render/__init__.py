@@ -1,0 +1,9 @@
+"""Faces of a preview: text for a terminal, JSON for machines, HTML for a browser or a printer."""
+
+from __future__ import annotations
+
+from rc_stats.render.html import as_html
+from rc_stats.render.text import Style, as_text
+from rc_stats.render.view import View, as_data, view_of
+
+__all__ = ["Style", "View", "as_data", "as_html", "as_text", "view_of"]

@@ -1,0 +1,307 @@
+"""
+The view: what a person is told of a preview, in the order of telling. All faces show the same view.
+
+It holds values of the payload, which are the catalogue's words and numbers, and no value of the document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rc_stats.anonymise import Action, Finding
+from rc_stats.catalogue import Catalogue
+from rc_stats.gate import Decision, Effect, Envelope, Payload, Reason
+from rc_stats.policy import Policy
+from rc_stats.render.words import DONE, group_title, why
+from rc_stats.reporter import Preview
+from rc_stats.sources import Newest
+from rc_stats.wire import parse
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A reason of the decision, with the policy's own words."""
+
+    code: str
+    effect: str
+    message: str
+    remedy: str
+    citation: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One value that leaves: what it is, and how it was made."""
+
+    path: str
+    value: str
+    says: str
+    done: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The rows of one section of the info page."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Staying:
+    """One path that stays here, and why."""
+
+    path: str
+    action: str
+    rule: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Paths that stay for a common reason."""
+
+    title: str
+    paths: tuple[Staying, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """
+    Everything that a face shows.
+
+    Attributes:
+        headline: The verdict in one sentence.
+        is_open: Whether it would be sent.
+        is_supposed: The shown payload answers a "what if?" and is not what would be sent.
+        closing, narrowing: The rules that decided.
+        sections: The shown payload.
+        groups: What stays here.
+        drift: What the catalogue doesn't know.
+        about: Facts of the preview as label and text: document, workspace, profile, catalogue, policy.
+    """
+
+    headline: str
+    is_open: bool
+    is_supposed: bool
+    closing: tuple[Rule, ...]
+    narrowing: tuple[Rule, ...]
+    sections: tuple[Section, ...]
+    groups: tuple[Group, ...]
+    drift: tuple[str, ...]
+    about: tuple[tuple[str, str], ...]
+    payload: Payload | None
+    envelope: Envelope | None
+
+    @property
+    def size(self) -> int:
+        """How many values the shown payload has."""
+        return sum(len(section.rows) for section in self.sections)
+
+    @property
+    def staying(self) -> int:
+        """How many paths stay here."""
+        return sum(len(group.paths) for group in self.groups)
+
+
+def view_of(preview: Preview, *, newest: Newest | None = None, with_envelope: bool = False) -> View:
+    """
+    Return the view of *preview*.
+
+    Args:
+        newest: Where the document came from, if from a source.
+        with_envelope: Also show URL, method and headers.
+    """
+    terms, decision, shown = preview.terms, preview.decision, preview.shown
+    rules = [_rule(reason, terms.policy) for reason in decision.reasons]
+    judged = shown.decision if shown is not None else decision
+    sections = _sections(preview.report.findings or (), shown, terms.catalogue)
+    return View(
+        headline=_headline(decision, shown, sum(len(section.rows) for section in sections)),
+        is_open=decision.is_open,
+        is_supposed=shown is not None and shown.is_hypothetical,
+        closing=tuple(rule for rule in rules if rule.effect == Effect.CLOSES),
+        narrowing=tuple(_rule(r, terms.policy) for r in judged.reasons if r.effect is Effect.NARROWS),
+        sections=sections,
+        groups=_groups(preview.report.findings or (), judged, shown, terms.catalogue),
+        drift=tuple(drift_lines(preview.report.findings or ())),
+        about=tuple(_about(preview, newest)),
+        payload=shown,
+        envelope=shown.envelope if shown is not None and with_envelope else None,
+    )
+
+
+def _rule(reason: Reason, policy: Policy) -> Rule:
+    clause = policy.clauses[reason.clause.rpartition("#")[2]]
+    return Rule(reason.code, reason.effect, reason.message, reason.remedy, reason.clause, clause.quote)
+
+
+def _headline(decision: Decision, shown: Payload | None, size: int) -> str:
+    if not decision.is_open:
+        first = decision.closing[0].message
+        more = len(decision.closing) - 1
+        others = f" ({more} more rule{'s' if more > 1 else ''} say{'s' if more == 1 else ''} no)" if more else ""
+        return f"Nothing would be sent: {first[0].lower()}{first[1:-1]}{others}."
+    assert shown is not None  # an open decision always clears  # noqa: S101
+    what = f"{size} values in {len(shown.body):,} bytes".replace(",", "\N{NO-BREAK SPACE}")
+    if decision.is_hypothetical:
+        return f"With a yes, this would be sent: {what}, for {shown.period}."
+    return f"This would be sent: {what}, for {shown.period}."
+
+
+def _sections(findings: Iterable[Finding], shown: Payload | None, catalogue: Catalogue) -> tuple[Section, ...]:
+    if shown is None:
+        return ()
+    done = {finding.emit: DONE[finding.action] for finding in findings if finding.emit}
+    statistics = parse(shown.body)["statistics"]
+    sections: dict[str, list[Row]] = {}
+    for metric in catalogue.metrics.values():
+        if metric.is_dropped:
+            continue
+        value = _value_at(statistics, metric.emit)
+        if value is not None:
+            row = Row(metric.emit, spell(value), metric.says, done.get(metric.emit, ""))
+            sections.setdefault(metric.section, []).append(row)
+    return tuple(Section(name, tuple(rows)) for name, rows in sorted(sections.items(), key=_place))
+
+
+_ORDER = (
+    *("Deployment", "Users", "Rooms", "Messages", "Uploads", "Omnichannel", "Calls", "Apps", "Sign-in"),
+    *("Settings", "Enterprise", "Federation", "Server", "Sessions"),
+)
+
+
+def _place(section: tuple[str, Any]) -> tuple[int, str]:
+    return (_ORDER.index(section[0]) if section[0] in _ORDER else len(_ORDER), section[0])
+
+
+def _value_at(statistics: Any, path: str) -> Any:
+    for step in path.split("."):
+        if not isinstance(statistics, dict) or step not in statistics:
+            return None
+        statistics = statistics[step]
+    return statistics
+
+
+def spell(value: Any) -> str:
+    """Return a value of a payload as a person reads it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {spell(inner)}" for key, inner in value.items())
+    return f"{value:,}".replace(",", "\N{NO-BREAK SPACE}") if isinstance(value, int) else str(value)
+
+
+def _groups(
+    findings: Iterable[Finding], judged: Decision, shown: Payload | None, catalogue: Catalogue
+) -> tuple[Group, ...]:
+    narrowed = {r.data_type: r.message for r in judged.reasons if r.data_type is not None}
+    grouped: dict[str, list[Staying]] = {}
+    for finding in sorted(findings, key=lambda finding: finding.path):
+        if finding.action is Action.UNKNOWN:
+            continue
+        if finding.emit:
+            title = _excluded(finding, judged, shown, catalogue, narrowed)
+            if title is not None:
+                grouped.setdefault(title, []).append(Staying(finding.path, "withheld", "not-allowed", title))
+            continue
+        title = group_title(finding, catalogue)
+        staying = Staying(finding.path, finding.action, finding.rule, why(finding, catalogue))
+        grouped.setdefault(title, []).append(staying)
+    return tuple(Group(title, tuple(paths)) for title, paths in sorted(grouped.items()))
+
+
+def _excluded(
+    finding: Finding,
+    judged: Decision,
+    shown: Payload | None,
+    catalogue: Catalogue,
+    narrowed: Mapping[Any, str],
+) -> str | None:
+    """Return why a path that the report holds is not in the shown payload, or None if it is."""
+    metric = catalogue.metrics.get(finding.path) or catalogue.find(finding.path)
+    if metric is None or shown is None:
+        return None if shown is not None else "nothing leaves while the gate is closed"
+    if metric.data_type in narrowed:
+        return narrowed[metric.data_type].removesuffix(".")
+    if finding.emit in judged.without:
+        return "new or changed since the admin agreed"
+    return None
+
+
+def drift_lines(findings: Iterable[Finding]) -> list[str]:
+    """Return one line for each thing that the catalogue doesn't know, sorted."""
+    lines = []
+    for finding in sorted((f for f in findings if f.is_drift), key=lambda finding: finding.path):
+        if finding.action is Action.UNKNOWN:
+            times = f" ({finding.times:,} keys)" if finding.times > 1 else ""
+            lines.append(f"{finding.path}{times}")
+        else:
+            lines.append(f"{finding.path} (a JSON type that is not known there)")
+    return lines
+
+
+def _about(preview: Preview, newest: Newest | None) -> Iterable[tuple[str, str]]:
+    terms, decision = preview.terms, preview.decision
+    if newest is not None:
+        forms = {"document": "one document", "envelope": "one document in its envelope", "list": "a statistics list"}
+        form = forms.get(newest.document.form, f"JSON {newest.document.form}")
+        if newest.count > 1:
+            form = f"the newest of {newest.count:,} documents (number {newest.document.position:,}) of {form}"
+            form += f"; {newest.undated:,} have no date" if newest.undated else ""
+        yield "Document", form
+    yield "Workspace", str(decision.workspace.kind)
+    yield "Profile", str(terms.profile)
+    yield "Catalogue", f"{terms.catalogue.name} version {terms.catalogue.version}, {terms.catalogue.digest[:19]}…"
+    yield "Policy", f"{terms.policy.title}, {terms.policy.effective.isoformat()}"
+    yield "Recipient", f"{decision.recipient.name}, {decision.recipient.country}"
+
+
+def as_data(view: View) -> dict[str, Any]:
+    """Return everything that the view tells, as JSON values."""
+    return {
+        "about": {label.lower(): text for label, text in view.about},
+        "drift": list(view.drift),
+        "headline": view.headline,
+        "payload": _payload_data(view),
+        "rules": [
+            {name: str(getattr(rule, name)) for name in ("code", "effect", "message", "remedy", "citation", "quote")}
+            for rule in (*view.closing, *view.narrowing)
+        ],
+        "sections": [
+            {
+                "name": section.name,
+                "rows": [{"path": r.path, "value": r.value, "says": r.says, "done": r.done} for r in section.rows],
+            }
+            for section in view.sections
+        ],
+        "stays": [
+            {"path": p.path, "action": str(p.action), "rule": p.rule, "why": p.why, "group": group.title}
+            for group in view.groups
+            for p in group.paths
+        ],
+        "verdict": "would-be-sent" if view.is_open else "nothing-would-be-sent",
+    }
+
+
+def _payload_data(view: View) -> dict[str, Any] | None:
+    payload = view.payload
+    if payload is None:
+        return None
+    data: dict[str, Any] = {
+        "body": parse(payload.body),
+        "bytes": len(payload.body),
+        "is_hypothetical": payload.is_hypothetical,
+        "period": payload.period,
+        "sha256": payload.sha256,
+    }
+    if view.envelope is not None:
+        data["envelope"] = {
+            "method": view.envelope.method,
+            "url": view.envelope.url,
+            "headers": [list(header) for header in view.envelope.headers],
+        }
+    return data

@@ -1,0 +1,45 @@
+"""What each rule and action says to a person. A rule without a sentence is an error, held by a test."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rc_stats.anonymise import Action, Finding
+from rc_stats.catalogue import Catalogue
+
+RULES: Final = {
+    "people-protection": "figures of people: withheld in every profile until they can be protected against an attacker",
+    "too-few-people": "fewer than 10 users: what so few people do stays here",
+    "too-fine-for-standard": "too fine for the standard profile",
+    "too-fine-for-strict": "too fine for the strict profile",
+    "rounds-to-zero": "zero or too small to show in this profile",
+    "not-set": "nothing there: not set, empty or null",
+    "wrong-type": "not of the kind that belongs there, and never converted",
+    "out-of-range": "outside the range that is plausible there",
+    "not-a-version": "not a plain version number",
+    "not-a-date": "not a date in a known form",
+    "unknown": "unknown to the catalogue, so dropped",
+}
+"""By rule code, for what stays."""
+
+DONE: Final = {
+    Action.KEPT: "as it is",
+    Action.COARSENED: "coarsened",
+    Action.COUNTED: "counted",
+}
+"""By action, for what leaves."""
+
+
+def why(finding: Finding, catalogue: Catalogue) -> str:
+    """Return why the path of *finding* stays here, in words of the catalogue."""
+    if finding.action is Action.DROPPED and finding.rule in catalogue.kinds:
+        metric = catalogue.metrics.get(finding.path)
+        return metric.reason if metric is not None and metric.reason else catalogue.kinds[finding.rule].label
+    return RULES[finding.rule]
+
+
+def group_title(finding: Finding, catalogue: Catalogue) -> str:
+    """Return the heading under which the path of *finding* stands."""
+    if finding.action is Action.DROPPED and finding.rule in catalogue.kinds:
+        return catalogue.kinds[finding.rule].label
+    return RULES[finding.rule]
