@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from rc_stats._version import __version__
 
 if TYPE_CHECKING:
-    from rc_stats.anonymise import Action, Anonymiser, Evidence, Finding, Report
+    from rc_stats.anonymise import Anonymiser, Evidence, Report
     from rc_stats.authoring import read_catalogue
     from rc_stats.catalogue import Catalogue, Metric, Profile, load_catalogue
     from rc_stats.consent import Consent, ConsentState, Terms, what_if
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         UnusableInput,
         UsageError,
     )
+    from rc_stats.findings import Action, Finding
     from rc_stats.gate import (
         Decision,
         Envelope,
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
     from rc_stats.verification import Verification, verify
 
 _HOMES = {
-    "anonymise": ("Action", "Anonymiser", "Evidence", "Finding", "Report"),
+    "anonymise": ("Anonymiser", "Evidence", "Report"),
+    "findings": ("Action", "Finding"),
     "authoring": ("read_catalogue",),
     "catalogue": ("Catalogue", "Metric", "Profile", "load_catalogue"),
     "consent": ("Consent", "ConsentState", "Terms", "what_if"),

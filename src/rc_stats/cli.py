@@ -172,7 +172,8 @@ def preview(
                 lines = [f"{payload.envelope.method} {payload.envelope.url}"]
                 lines += [f"{name}: {value}" for name, value in payload.envelope.headers]
                 click.echo("\n".join(lines), err=True)
-            click.get_binary_stream("stdout").write(payload.body)
+            sys.stdout.buffer.write(payload.body)
+            sys.stdout.buffer.flush()
         return exit_code
     from rc_stats.render import as_data, as_html, as_text, view_of
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from rc_stats.catalogue import Catalogue, Profile
@@ -99,7 +100,7 @@ class Consent:
             catalogue_version=terms.catalogue.version,
             catalogue_digest=terms.catalogue.digest,
             profile=terms.profile,
-            fields=terms.fields(),
+            fields=MappingProxyType(dict(terms.fields())),
             policy_date=terms.policy.effective,
             at=_aware(at),
             by=by,
@@ -111,11 +112,11 @@ class Consent:
 
     def withdraw(self, *, at: datetime, by: str = "") -> Consent:
         """
-        Return the consent after a yes was taken back; a no that was never a yes becomes declined.
+        Return the consent after a yes was taken back; where there was none, it is declined.
 
         Policy: privacy-policy@2023-01-05#toggle.
         """
-        if self.state is not ConsentState.GRANTED:
+        if self.state not in (ConsentState.GRANTED, ConsentState.WITHDRAWN):
             return self.decline(at=at, by=by)
         return Consent(state=ConsentState.WITHDRAWN, at=_aware(at), by=by)
 

@@ -253,7 +253,7 @@ def version(parts: int) -> Operator:
         match = _VERSION.match(value[:LONGEST_WORD])
         if match is None:
             return Refusal.NOT_A_VERSION
-        return ".".join(str(int(part)) for part in match.groups()[:parts] if part is not None)
+        return ".".join([str(int(part)) for part in match.groups()[:parts] if part is not None])
 
     return operate
 
@@ -365,7 +365,7 @@ def month(precision: str) -> Operator:
             if own is not None:
                 return value[:size] if own[2] or size == 4 else Refusal.NOT_A_DATE
         moment = moment_of(value)
-        return moment if isinstance(moment, Refusal) else moment.strftime("%Y-%m")[:size]
+        return moment if isinstance(moment, Refusal) else moment.isoformat()[:size]
 
     return operate
 

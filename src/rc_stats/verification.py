@@ -11,9 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rc_stats.anonymise import Anonymiser, mask
+from rc_stats.anonymise import Anonymiser
 from rc_stats.catalogue import Catalogue, Profile
 from rc_stats.errors import UnusableInput
+from rc_stats.findings import mask
 from rc_stats.gate import FORMAT
 from rc_stats.policy import WorkspaceKind
 from rc_stats.wire import canonical, parse

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rc_stats.anonymise import Action, Finding
 from rc_stats.catalogue import Catalogue
+from rc_stats.findings import Action, Finding
 from rc_stats.gate import Decision, Effect, Envelope, Payload, Reason
 from rc_stats.policy import Policy
 from rc_stats.render.words import DONE, group_title, why

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from rc_stats.anonymise import Action, Finding
 from rc_stats.catalogue import Catalogue
+from rc_stats.findings import Action, Finding
 
 RULES: Final = {
     "people-protection": "figures of people: withheld in every profile until they can be protected against an attacker",

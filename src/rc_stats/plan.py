@@ -1,0 +1,340 @@
+"""
+A catalogue in one profile, compiled: which places of a document are read, by which operator, and where that goes.
+
+The plan pulls: it looks up the keys that it names, and never goes through the keys that a document has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rc_stats import operators
+from rc_stats.catalogue import Catalogue, Metric, Profile, Treatment, default_emit
+from rc_stats.findings import REFUSED_AS, Action, Finding, known_words
+from rc_stats.operators import Operator, Refusal, Value
+from rc_stats.policy import DataType
+from rc_stats.wire import unwrap
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """
+    One place of the plan: where to read, what to do, where it goes.
+
+    Attributes:
+        parents, name: The payload path, split for assembly.
+        finding: What is said when the operator gives a value.
+        needs_people: Left out below this many users; 0 for no condition.
+        takes_map: The operator reads a map as a map; for the others it can only be a wrapped value.
+    """
+
+    metric: Metric
+    operator: Operator
+    parents: tuple[str, ...]
+    name: str
+    finding: Finding
+    needs_people: int
+    takes_map: bool
+
+
+@dataclass(slots=True)
+class Node:
+    """
+    One step of the way into the document.
+
+    Attributes:
+        children: By key; ``items`` for the items of a list; ``any_key`` for a key that is data.
+        metric: The entry whose path ends here.
+        slots: Indices of the slots that read here.
+        stays: What to say of a value here that never leaves, or not in this profile.
+        types: Python types that a value here may have without being news.
+    """
+
+    path: str
+    children: dict[str, Node] = field(default_factory=dict)
+    items: Node | None = None
+    any_key: Node | None = None
+    metric: Metric | None = None
+    slots: list[int] = field(default_factory=list)
+    stays: Finding | None = None
+    types: frozenset[type] = frozenset()
+
+
+class Plan:
+    """
+    A catalogue in one profile, compiled: the slots that are filled, and the tree by which they are reached.
+
+    Reading, filling and assembling are apart, so that a faster reader can take the place of :meth:`read`.
+    """
+
+    def __init__(self, catalogue: Catalogue, profile: Profile) -> None:
+        """Compile *catalogue* for *profile*."""
+        self.catalogue = catalogue
+        self.profile = profile
+        self.root = Node("")
+        slots: list[Slot] = []
+        for metric in sorted(catalogue.metrics.values(), key=lambda metric: metric.emit):
+            node = self._place(metric.path)
+            node.metric = metric
+            node.types = frozenset(python for name in metric.json for python in _PYTHON_TYPES[name])
+            treatment = catalogue.treatment(metric, profile)
+            if treatment is None:
+                node.stays = Finding(metric.path, Action.DROPPED, metric.kind)
+            elif treatment.withhold:
+                node.stays = Finding(metric.path, Action.WITHHELD, treatment.withhold)
+            else:
+                self._place(default_emit(metric.path)).slots.append(len(slots))
+                slots.append(_slot(catalogue, metric, treatment))
+        self.slots = tuple(slots)
+        self._echo()
+        self.known_words = known_words(catalogue.metrics)
+        self.conditions = tuple((slot.needs_people, index) for index, slot in enumerate(slots) if slot.needs_people)
+        self._reads = _compiled(self.root, self.slots)
+        self._layouts: dict[tuple[frozenset[DataType], frozenset[str]], _Layout] = {}
+        self._outcomes: dict[tuple[int, Refusal], Finding] = {}
+
+    def _place(self, path: str) -> Node:
+        node = self.root
+        for step in _STEP.findall(path):
+            if step == "[]":
+                node.items = node = node.items or Node(f"{node.path}[]")
+            elif step == "*":
+                node.any_key = node = node.any_key or Node(f"{node.path}.*")
+            else:
+                node = node.children.setdefault(step, Node(f"{node.path}.{step}" if node.path else step))
+        return node
+
+    def _echo(self) -> None:
+        """Read a metric also where the payload has it, so that a payload which is fed back gives itself."""
+        for index, slot in enumerate(self.slots):
+            node = self._place(slot.metric.emit)
+            if index not in node.slots:
+                node.slots.append(index)
+
+    def read(self, document: Mapping[str, Any]) -> list[Outcome]:
+        """Return what each slot reads in *document*, before the conditions that look at more than one place."""
+        values: list[Outcome] = [None] * len(self.slots)
+        _read(self._reads, document, self.slots, values)
+        return values
+
+    def assemble(
+        self, values: Sequence[Value | None], wanted: frozenset[DataType], without: frozenset[str] = frozenset()
+    ) -> dict[str, Any]:
+        """
+        Return the nested statistics of the *wanted* data types.
+
+        Args:
+            values: One for each slot; None for what is not there.
+            wanted: Data types that may leave.
+            without: Payload paths to leave out.
+        """
+        layout = self._layouts.get((wanted, without))
+        if layout is None:
+            layout = self._layouts[wanted, without] = _layout(self.slots, wanted, without)
+        statistics: dict[str, Any] = {}
+        groups, tables = layout
+        for parents, places in groups:
+            group = {name: value for index, name in places if (value := values[index]) is not None}
+            if not group:
+                continue
+            inner = statistics
+            for step in parents:
+                inner = inner.setdefault(step, {})
+            inner |= group
+        for parents, index, name in tables:
+            if values[index] is not None:
+                inner = statistics
+                for step in parents:
+                    inner = inner[step]
+                inner[name] = dict(values[index])  # type: ignore[arg-type]
+        return statistics
+
+    def outcome(self, index: int, refusal: Refusal) -> Finding:
+        """Return the finding for slot *index* where its operator refused."""
+        key = (index, refusal)
+        if key not in self._outcomes:
+            action = REFUSED_AS.get(refusal, Action.WRONG_TYPE)
+            self._outcomes[key] = Finding(self.slots[index].metric.path, action, refusal.value)
+        return self._outcomes[key]
+
+
+Outcome = Value | Refusal | None
+"""What a slot holds after reading: a value, why there is none, or None where the document has nothing at that place."""
+
+_PYTHON_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "string": (str,),
+    "object": (dict,),
+    "array": (list,),
+    "null": (type(None),),
+}
+PLAIN: Final = frozenset({int, float, bool, str, list, type(None)})
+"""Types of a parsed document that are certainly no map; a cheaper question than whether something is one."""
+
+_MISSING: Final = object()
+_Layout = tuple[
+    tuple[tuple[tuple[str, ...], tuple[tuple[int, str], ...]], ...], tuple[tuple[tuple[str, ...], int, str], ...]
+]
+
+
+def _layout(slots: Sequence[Slot], wanted: frozenset[DataType], without: frozenset[str]) -> _Layout:
+    groups: dict[tuple[str, ...], list[tuple[int, str]]] = {}
+    for index, slot in enumerate(slots):
+        if slot.metric.data_type in wanted and slot.metric.emit not in without:
+            groups.setdefault(slot.parents, []).append((index, slot.name))
+    tables = tuple(
+        (slots[index].parents, index, name)
+        for places in groups.values()
+        for index, name in places
+        if slots[index].metric.operator in ("sum", "table")
+    )
+    return tuple((parents, tuple(places)) for parents, places in groups.items()), tables
+
+
+_STEP = re.compile(r"\[\]|\*|[^.\[\]*]+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reads:
+    """
+    What is read of one container, sorted by how fast it can be.
+
+    Attributes:
+        flags: Key and slot. Most leaves are flags and plain counts, so these two are decided without a call.
+        counts: Key, slot, and the bounds of a count that is not rounded.
+        words: Key and slot of all other plain leaves.
+        containers: Key, what reads the container as a whole, and what is read inside.
+    """
+
+    flags: tuple[tuple[str, int], ...]
+    counts: tuple[tuple[str, int, int, int], ...]
+    words: tuple[tuple[str, int], ...]
+    containers: tuple[tuple[str, tuple[int, ...], _Reads], ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no slot is filled from here."""
+        return not (self.flags or self.counts or self.words or self.containers)
+
+
+def _compiled(node: Node, slots: Sequence[Slot]) -> _Reads:
+    """Return the part of the tree below *node* that leads to slots."""
+    flags, counts, words, containers = [], [], [], []
+    for key, child in node.children.items():
+        inner = _compiled(child, slots)
+        index = child.slots[0] if len(child.slots) == 1 else -1
+        if index < 0 or child.metric is not slots[index].metric or slots[index].takes_map or not inner.is_empty:
+            if child.slots or not inner.is_empty:
+                containers.append((key, tuple(child.slots), inner))
+        elif slots[index].metric.operator == "flag":
+            flags.append((key, index))
+        elif slots[index].finding.action is Action.KEPT and slots[index].metric.operator == "count":
+            counts.append((key, index, slots[index].metric.minimum, slots[index].metric.maximum))
+        else:
+            words.append((key, index))
+    return _Reads(tuple(flags), tuple(counts), tuple(words), tuple(containers))
+
+
+def _read(reads: _Reads, container: Mapping[str, Any], slots: Sequence[Slot], values: list[Outcome]) -> None:
+    _read_leaves(reads, container, slots, values)
+    for key, own, inner in reads.containers:
+        value = container.get(key, _MISSING)
+        if value is _MISSING:
+            continue
+        is_map = value.__class__ is dict or (value.__class__ not in PLAIN and isinstance(value, Mapping))
+        if is_map:
+            _read(inner, value, slots, values)
+        for index in own:
+            if values[index] is None:
+                slot = slots[index]
+                values[index] = slot.operator(value if slot.takes_map or not is_map else unwrap(value))
+
+
+def _read_leaves(reads: _Reads, container: Mapping[str, Any], slots: Sequence[Slot], values: list[Outcome]) -> None:
+    get = container.get
+    value: Any
+    for key, index in reads.flags:
+        value = get(key, _MISSING)
+        if value is True or value is False:
+            values[index] = value
+        elif value is not _MISSING:
+            values[index] = _leaf(slots[index].operator, value)
+    for key, index, minimum, maximum in reads.counts:
+        value = get(key, _MISSING)
+        if value.__class__ is int and minimum <= value <= maximum:
+            values[index] = value
+        elif value is not _MISSING:
+            values[index] = _leaf(slots[index].operator, value)
+    for key, index in reads.words:
+        value = get(key, _MISSING)
+        if value is not _MISSING:
+            values[index] = _leaf(slots[index].operator, value)
+
+
+def _leaf(operator: Operator, value: Any) -> Outcome:
+    outcome = operator(value)
+    if outcome is Refusal.WRONG_TYPE and isinstance(value, Mapping):
+        return operator(unwrap(value))
+    return outcome
+
+
+def _slot(catalogue: Catalogue, metric: Metric, treatment: Treatment) -> Slot:
+    *parents, name = metric.emit.split(".")
+    operator, action = _operator(catalogue, metric, treatment)
+    finding = Finding(metric.path, action, metric.operator, metric.emit)
+    takes_map = metric.operator in ("length", "sum")
+    return Slot(metric, operator, tuple(parents), name, finding, treatment.needs_people, takes_map)
+
+
+def _operator(catalogue: Catalogue, metric: Metric, treatment: Treatment) -> tuple[Operator, Action]:
+    """Return the compiled operator of *metric* and what its finding says of a value that leaves."""
+    is_rounded = treatment.significant is not None or treatment.step > 1
+    vocabulary = catalogue.vocabularies.get(metric.vocabulary)
+    bands = catalogue.bands[metric.bands][treatment.bands] if metric.bands else None
+    inner = metric.path.partition("[].")[2]
+    match metric.operator:
+        case "count" | "sum":
+            counted = operators.count(
+                metric.minimum,
+                metric.maximum,
+                significant=treatment.significant,
+                step=treatment.step,
+                absent_zero=treatment.absent_zero,
+                fractional=metric.fractional,
+            )
+            if metric.operator == "sum" and vocabulary is not None:
+                total = operators.total_by(metric.key, inner, vocabulary, metric.maximum, rounded=counted)
+                return total, Action.COUNTED
+            return counted, Action.COARSENED if is_rounded or metric.fractional else Action.KEPT
+        case "flag":
+            return operators.flag, Action.KEPT
+        case "choice" if vocabulary is not None:
+            word = operators.choice(vocabulary, fold=treatment.fold)
+            is_coarser = bool(treatment.fold or inner)
+            return (_first(operators.agreed(word, inner), word) if inner else word), (
+                Action.COARSENED if is_coarser else Action.KEPT
+            )
+        case "version":
+            return operators.version(treatment.parts), Action.COARSENED
+        case "length":
+            if bands is not None:
+                return operators.sized(bands, metric.maximum), Action.COUNTED
+            return operators.length(metric.maximum), Action.COUNTED
+        case "band" if bands is not None:
+            return operators.band(bands, metric.minimum, metric.maximum), Action.COARSENED
+        case "month":
+            return operators.month(treatment.precision), Action.COARSENED
+        case _:
+            raise AssertionError(f"{metric.path}: lint lets no such metric through")
+
+
+def _first(on_list: Operator, on_word: Operator) -> Operator:
+    def operate(value: Any) -> Value | Refusal:
+        return on_word(value) if type(value) is str else on_list(value)
+
+    return operate
