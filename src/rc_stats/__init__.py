@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         genuine,
     )
     from rc_stats.lint import Problem, lint_catalogue
+    from rc_stats.people import Previous, read_previous
     from rc_stats.policy import DataType, Policy, Recipient, WorkspaceKind, load_policy
     from rc_stats.reporter import Preview, preview
     from rc_stats.sources import Document, Newest, read_documents, read_newest
@@ -78,6 +79,7 @@ _HOMES = {
         "genuine",
     ),
     "lint": ("Problem", "lint_catalogue"),
+    "people": ("Previous", "read_previous"),
     "policy": ("DataType", "Policy", "Recipient", "WorkspaceKind", "load_policy"),
     "reporter": ("Preview", "preview"),
     "sources": ("Document", "Newest", "read_documents", "read_newest"),
@@ -107,6 +109,7 @@ __all__ = [
     "Payload",
     "Policy",
     "Preview",
+    "Previous",
     "Problem",
     "Profile",
     "RcStatsError",
@@ -131,6 +134,7 @@ __all__ = [
     "read_catalogue",
     "read_documents",
     "read_newest",
+    "read_previous",
     "verify",
     "what_if",
 ]

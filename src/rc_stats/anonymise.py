@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from rc_stats import operators
@@ -19,12 +20,14 @@ from rc_stats.catalogue import Catalogue, Profile
 from rc_stats.errors import UnusableInput
 from rc_stats.explain import Explanation
 from rc_stats.findings import Finding
-from rc_stats.operators import Refusal, Value
+from rc_stats.operators import Value
+from rc_stats.people import Previous, Protection, Situation
 from rc_stats.plan import Plan
 from rc_stats.policy import DataType
 from rc_stats.wire import parse, unwrap
 
 _SEAL: Final = object()
+_LEAVING: Final = frozenset({int, str, bool, tuple})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,15 @@ class Report:
         plan: The catalogue and profile that it was made by.
         evidence: What the document tells about itself.
         findings: What became of each path of the document; None if they were not asked for.
+        previous: Its figures of people, to be kept for the next report; None if no month was told.
     """
 
-    __slots__ = ("_values", "evidence", "findings", "plan")
+    __slots__ = ("_values", "evidence", "findings", "plan", "previous")
 
     plan: Plan
     evidence: Evidence
     findings: tuple[Finding, ...] | None
+    previous: Previous | None
     _values: tuple[Value | None, ...]
 
     def __init__(
@@ -66,13 +71,21 @@ class Report:
         values: Iterable[Any],
         evidence: Evidence,
         findings: tuple[Finding, ...] | None,
+        previous: Previous | None = None,
         *,
         seal: object,
     ) -> None:
         """Refuse everybody but this module."""
         if seal is not _SEAL:
             raise TypeError("Only an Anonymiser makes a Report.")
-        for name, value in (("plan", plan), ("_values", tuple(values)), ("evidence", evidence), ("findings", findings)):
+        contents = {
+            "plan": plan,
+            "_values": tuple(values),
+            "evidence": evidence,
+            "findings": findings,
+            "previous": previous,
+        }
+        for name, value in contents.items():
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -122,7 +135,13 @@ class Anonymiser:
         self._people = operators.count(people.minimum, people.maximum) if people else operators.flag
 
     def __call__(
-        self, document: bytes | Mapping[str, Any], *, findings: bool = True, show_keys: bool = False
+        self,
+        document: bytes | Mapping[str, Any],
+        *,
+        month: str = "",
+        previous: Previous | None = None,
+        findings: bool = True,
+        show_keys: bool = False,
     ) -> Report:
         """
         Return the report of *document*, which is not changed.
@@ -130,6 +149,9 @@ class Anonymiser:
         Args:
             document: One statistics document: UTF-8 JSON, or the mapping that a JSON parser made of it. Numbers and
                 dates may be wrapped as MongoDB's extended JSON has them.
+            month: The calendar month that the report counts for, by the caller's clock, such as ``2026-08``. Figures
+                of people keep their values for a month, so without it none is kept for the next report.
+            previous: Figures of people of the last report; None means that this is the first ever.
             findings: Also say what became of each path; without it the call is faster.
             show_keys: Spell unknown keys in the findings as they are, for the admin's own screen. They are data.
 
@@ -145,11 +167,18 @@ class Anonymiser:
         people = self._people(_at(document, plan.catalogue.facts.people))
         users = people if type(people) is int else 0
         too_few = [index for needed, index in plan.conditions if needed > users]
-        explained = Explanation(plan, values, too_few, show_keys=show_keys).of(document) if findings else None
+        evidence = _evidence(plan.catalogue, document)
+        protection = Protection(plan, values, Situation(users, evidence.made_at, month, previous))
+        protection.apply()
+        explained = None
+        if findings:
+            explained = Explanation(plan, values, too_few, protection, show_keys=show_keys).of(document)
         for index in too_few:
             values[index] = None
-        kept = (None if value.__class__ is Refusal else value for value in values)
-        return Report(plan, kept, _evidence(plan.catalogue, document), explained, seal=_SEAL)
+        kept = [value if value.__class__ in _LEAVING else None for value in values]
+        figures = {plan.slots[i].metric.emit: value for i in plan.people if (value := kept[i]) is not None}
+        following = Previous(plan.catalogue.digest, plan.profile, month, users, MappingProxyType(figures))
+        return Report(plan, kept, evidence, explained, following if month else None, seal=_SEAL)
 
 
 def not_an_object() -> UnusableInput:

@@ -40,6 +40,8 @@ class _Treatment(_Entry):
     precision: Literal["month", "year"] = "month"
     bands: Literal["fine", "coarse"] = "fine"
     fold: str | None = None
+    frozen: bool = False
+    days: list[Literal[1, 7, 30]] = []
 
 
 class _Kind(_Entry):
@@ -102,6 +104,7 @@ class _Metric(_Entry):
     of: str = ""
     bands: str = ""
     key: str = ""
+    linked: str = ""
     keys: str = ""
     emit: str = Field("", pattern=r"\A([A-Za-z_][A-Za-z0-9_.]*)?\z")
     fractional: bool = False

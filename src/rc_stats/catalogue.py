@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import orjson
 
+from rc_stats.disclosure import ACTIVE_WITHIN
 from rc_stats.operators import Bands, Vocabulary, output_words
 from rc_stats.policy import DataType
 from rc_stats.wire import canonical, packaged
@@ -57,6 +58,8 @@ class Treatment:
         precision: ``month`` or ``year``.
         bands: ``fine`` or ``coarse``.
         fold: Grouping of the vocabulary that replaces its members.
+        frozen: A figure of people keeps its value for the calendar month.
+        days: How far back a moment may be told to lie.
     """
 
     withhold: str = ""
@@ -68,6 +71,8 @@ class Treatment:
     precision: str = "month"
     bands: str = "fine"
     fold: str | None = None
+    frozen: bool = False
+    days: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,8 @@ class Metric:
         first, last: Upstream versions, as far as known.
         added: Version of the catalogue that brought the entry.
         of: Path of the total that the counted people belong to.
+        key: Field of an item that tells its category.
+        linked: Tables of one count over several periods share this name, and a pattern of hidden rows.
     """
 
     path: str
@@ -128,6 +135,7 @@ class Metric:
     of: str = ""
     bands: str = ""
     key: str = ""
+    linked: str = ""
     fractional: bool = False
 
     @property
@@ -214,9 +222,10 @@ class Catalogue:
         words = self._word_digests[metric.vocabulary, metric.bands]
         meaning = [
             *(metric.path, metric.emit, metric.operator, metric.data_type, metric.minimum, metric.maximum),
-            *(metric.key, metric.of, metric.fractional, words, self.threshold),
+            *(metric.key, metric.of, metric.linked, metric.fractional, words, self.threshold),
             *(treatment.significant, treatment.step, treatment.absent_zero, treatment.needs_people),
             *(treatment.parts, treatment.precision, treatment.bands, treatment.fold),
+            *(treatment.frozen, treatment.days),
         ]
         return hashlib.sha256(canonical(meaning)).hexdigest()[:16]
 
@@ -238,9 +247,8 @@ class Catalogue:
     @cached_property
     def words(self) -> frozenset[str]:
         """Every word that a payload can hold as a value or as a key that is data."""
-        return output_words(
-            list(self.vocabularies.values()), [b for named in self.bands.values() for b in named.values()]
-        )
+        buckets = [b for named in self.bands.values() for b in named.values()]
+        return output_words(list(self.vocabularies.values()), buckets) | set(ACTIVE_WITHIN.values())
 
 
 def catalogue_from_data(data: Mapping[str, Any]) -> Catalogue:
@@ -265,7 +273,11 @@ def catalogue_from_data(data: Mapping[str, Any]) -> Catalogue:
 
 
 def _kind(name: str, data: Mapping[str, Any]) -> Kind:
-    treatments = {profile: Treatment(**data[profile]) for profile in Profile if profile in data}
+    treatments = {
+        profile: Treatment(**{**data[profile], "days": tuple(data[profile].get("days", ()))})
+        for profile in Profile
+        if profile in data
+    }
     return Kind(name, data["label"], data["clause"], tuple(data["operators"]), treatments)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from rc_stats.catalogue import Metric
 from rc_stats.findings import LONGEST_KEY, MASK, MOST_SPELT, REFUSED_AS, Action, Finding, mask
 from rc_stats.operators import Refusal
+from rc_stats.people import Held, Protection
 from rc_stats.plan import PLAIN, Node, Outcome, Plan
 from rc_stats.wire import unwrap, whole
 
@@ -21,9 +22,16 @@ class Explanation:
     """The findings of one document, from the values that were read and a walk over its keys."""
 
     def __init__(
-        self, plan: Plan, values: Sequence[Outcome], too_few: Iterable[int], *, show_keys: bool = False
+        self,
+        plan: Plan,
+        values: Sequence[Outcome],
+        too_few: Iterable[int],
+        protection: Protection,
+        *,
+        show_keys: bool = False,
     ) -> None:
         self._plan = plan
+        self._protection = protection
         self._show_keys = show_keys
         self._values = values
         self._too_few = frozenset(too_few)
@@ -44,9 +52,14 @@ class Explanation:
     def _slots(self) -> Iterable[Finding]:
         plan, too_few = self._plan, self._too_few
         for index, value in enumerate(self._values):
-            if value is None:
+            if index in self._protection.held and index not in too_few:
+                yield Finding(plan.slots[index].metric.path, Action.WITHHELD, self._protection.held[index].value)
+            elif index in self._protection.is_kept and index not in too_few:
+                slot = plan.slots[index]
+                yield Finding(slot.metric.path, slot.finding.action, Held.FROZEN.value, slot.metric.emit)
+            elif value is None and index not in self._protection.held:
                 continue
-            if isinstance(value, Refusal):
+            elif isinstance(value, Refusal):
                 yield plan.outcome(index, value)
             elif index in too_few:
                 yield Finding(plan.slots[index].metric.path, Action.WITHHELD, "too-few-people")
@@ -71,6 +84,10 @@ class Explanation:
         if not plain and (node.children or node.any_key is not None) and isinstance(value, Mapping):
             self._keys(node, value)
         elif node.items is not None and value.__class__ is list:
+            # Said of an empty list as well: whether somebody is in a list of people is not told by a finding.
+            self._found |= node.items.below
+            if node.items.stays is not None:
+                self._found.add(node.items.stays)
             for item in value:
                 self._visit(node.items, item)
         elif node.metric is not None:

@@ -506,6 +506,8 @@ def clear(report: Report, decision: Decision) -> Payload:
     if not is_same:
         raise GateClosed("The decision was taken about another report.", rule="decision-mismatch")
     period = period_of(decision.now, report.profile)
+    if report.previous is not None and not period.startswith(report.previous.month):
+        raise GateClosed("The report was made for another month.", rule="decision-mismatch")
     body = canonical(
         {
             "catalogue": {"digest": report.catalogue.digest, "version": report.catalogue.version},

@@ -122,8 +122,19 @@ def _people(metric: Metric, context: Context) -> Iterator[str]:
     catalogue = context[0]
     if metric.operator in ("split", "table") and metric.of not in catalogue.metrics:
         yield "needs the total that its people belong to"
-    if metric.operator in PEOPLE_OPERATORS and any(m is metric for p in Profile for m, _ in catalogue.leaving(p)):
-        yield "figures of people can't leave yet: no protection is built for them"
+    if metric.operator not in PEOPLE_OPERATORS:
+        return
+    for profile, treatment in catalogue.kinds[metric.kind].treatments.items():
+        if treatment.withhold:
+            continue
+        if profile is not Profile.EXACT and not treatment.frozen:
+            yield f"a figure of people must be frozen for the month in profile {profile}"
+        if metric.operator == "moment" and (not treatment.days or treatment.needs_people < 2 * catalogue.threshold):
+            yield "a moment needs its days and twice the threshold of people"
+        total = catalogue.metrics.get(metric.of)
+        total_treatment = catalogue.treatment(total, profile) if total is not None else None
+        if total is not None and (total_treatment is None or total_treatment.withhold):
+            yield f"its total doesn't leave in profile {profile}"
 
 
 def _placeholders(metric: Metric, _: Context) -> Iterator[str]:

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rc_stats import operators
-from rc_stats.catalogue import Catalogue, Metric, Profile, Treatment, default_emit
+from rc_stats import operators, readers
+from rc_stats.catalogue import PEOPLE_OPERATORS, Catalogue, Metric, Profile, Treatment, default_emit
 from rc_stats.findings import REFUSED_AS, Action, Finding, known_words
-from rc_stats.operators import Operator, Refusal, Value
+from rc_stats.operators import Operator, Refusal, Value, Vocabulary
 from rc_stats.policy import DataType
+from rc_stats.readers import Reader, Unprotected
 from rc_stats.wire import unwrap
 
 
@@ -27,16 +28,16 @@ class Slot:
     Attributes:
         parents, name: The payload path, split for assembly.
         finding: What is said when the operator gives a value.
-        needs_people: Left out below this many users; 0 for no condition.
+        treatment: What the profile does to the metric.
         takes_map: The operator reads a map as a map; for the others it can only be a wrapped value.
     """
 
     metric: Metric
-    operator: Operator
+    operator: Operator | Reader
     parents: tuple[str, ...]
     name: str
     finding: Finding
-    needs_people: int
+    treatment: Treatment
     takes_map: bool
 
 
@@ -50,6 +51,7 @@ class Node:
         metric: The entry whose path ends here.
         slots: Indices of the slots that read here.
         stays: What to say of a value here that never leaves, or not in this profile.
+        below: The same of every path below.
         types: Python types that a value here may have without being news.
     """
 
@@ -60,6 +62,7 @@ class Node:
     metric: Metric | None = None
     slots: list[int] = field(default_factory=list)
     stays: Finding | None = None
+    below: frozenset[Finding] = frozenset()
     types: frozenset[type] = frozenset()
 
 
@@ -89,9 +92,14 @@ class Plan:
                 self._place(default_emit(metric.path)).slots.append(len(slots))
                 slots.append(_slot(catalogue, metric, treatment))
         self.slots = tuple(slots)
+        _gather(self.root)
         self._echo()
         self.known_words = known_words(catalogue.metrics)
-        self.conditions = tuple((slot.needs_people, index) for index, slot in enumerate(slots) if slot.needs_people)
+        self.index_of = {slot.metric.emit: index for index, slot in enumerate(slots)}
+        self.people = tuple(i for i, slot in enumerate(slots) if slot.metric.operator in PEOPLE_OPERATORS)
+        self.conditions = tuple(
+            (slot.treatment.needs_people, index) for index, slot in enumerate(slots) if slot.treatment.needs_people
+        )
         self._reads = _compiled(self.root, self.slots)
         self._layouts: dict[tuple[frozenset[DataType], frozenset[str]], _Layout] = {}
         self._outcomes: dict[tuple[int, Refusal], Finding] = {}
@@ -161,8 +169,15 @@ class Plan:
         return self._outcomes[key]
 
 
-Outcome = Value | Refusal | None
-"""What a slot holds after reading: a value, why there is none, or None where the document has nothing at that place."""
+def _gather(node: Node) -> frozenset[Finding]:
+    """Fill in what is said of the paths below *node*, and return that with its own."""
+    inner = [*node.children.values(), *(n for n in (node.items, node.any_key) if n is not None)]
+    node.below = frozenset().union(*(_gather(child) for child in inner))
+    return node.below | ({node.stays} if node.stays is not None else set())
+
+
+Outcome = Value | Unprotected | Refusal | None
+"""What a slot holds after reading: a value, a figure of people that must not leave yet, why there is none, or None."""
 
 _PYTHON_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "integer": (int,),
@@ -276,7 +291,7 @@ def _read_leaves(reads: _Reads, container: Mapping[str, Any], slots: Sequence[Sl
             values[index] = _leaf(slots[index].operator, value)
 
 
-def _leaf(operator: Operator, value: Any) -> Outcome:
+def _leaf(operator: Operator | Reader, value: Any) -> Outcome:
     outcome = operator(value)
     if outcome is Refusal.WRONG_TYPE and isinstance(value, Mapping):
         return operator(unwrap(value))
@@ -287,11 +302,24 @@ def _slot(catalogue: Catalogue, metric: Metric, treatment: Treatment) -> Slot:
     *parents, name = metric.emit.split(".")
     operator, action = _operator(catalogue, metric, treatment)
     finding = Finding(metric.path, action, metric.operator, metric.emit)
-    takes_map = metric.operator in ("length", "sum")
-    return Slot(metric, operator, tuple(parents), name, finding, treatment.needs_people, takes_map)
+    takes_map = metric.operator in ("length", "sum", "table")
+    return Slot(metric, operator, tuple(parents), name, finding, treatment, takes_map)
 
 
-def _operator(catalogue: Catalogue, metric: Metric, treatment: Treatment) -> tuple[Operator, Action]:
+def _reader(metric: Metric, vocabulary: Vocabulary | None) -> Reader:
+    """Return the reader of a figure of people."""
+    inner = metric.path.partition("[].")[2]
+    if metric.operator == "moment":
+        return readers.moment
+    if metric.operator == "table" and vocabulary is not None:
+        value_key = inner.rpartition("[].")[2] or "count"
+        reader = readers.people_by_category(vocabulary, metric.maximum, key=metric.key, value_key=value_key)
+    else:
+        reader = readers.people(metric.minimum, metric.maximum)
+    return readers.people_in_rows(reader, inner) if inner else reader
+
+
+def _operator(catalogue: Catalogue, metric: Metric, treatment: Treatment) -> tuple[Operator | Reader, Action]:
     """Return the compiled operator of *metric* and what its finding says of a value that leaves."""
     is_rounded = treatment.significant is not None or treatment.step > 1
     vocabulary = catalogue.vocabularies.get(metric.vocabulary)
@@ -329,6 +357,10 @@ def _operator(catalogue: Catalogue, metric: Metric, treatment: Treatment) -> tup
             return operators.band(bands, metric.minimum, metric.maximum), Action.COARSENED
         case "month":
             return operators.month(treatment.precision), Action.COARSENED
+        case "split" | "table" | "moment":
+            return _reader(
+                metric, vocabulary
+            ), Action.KEPT if metric.operator == "split" and not is_rounded else Action.COARSENED
         case _:
             raise AssertionError(f"{metric.path}: lint lets no such metric through")
 

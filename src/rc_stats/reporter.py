@@ -11,7 +11,8 @@ from datetime import datetime
 
 from rc_stats.anonymise import Anonymiser, Report
 from rc_stats.consent import DEFAULT_SCOPE, SCOPES, Consent, Terms, what_if
-from rc_stats.gate import Decision, Payload, Switches, Workspace, clear, decide
+from rc_stats.gate import Decision, Payload, Switches, Workspace, clear, decide, period_of
+from rc_stats.people import Previous
 from rc_stats.policy import DataType, Recipient, WorkspaceKind
 from rc_stats.sources import Document
 
@@ -50,6 +51,7 @@ def preview(
     recipient: Recipient | None = None,
     scope: frozenset[DataType] | None = None,
     anonymiser: Anonymiser | None = None,
+    previous: Previous | None = None,
 ) -> Preview:
     """
     Return the preview of *document*.
@@ -64,12 +66,14 @@ def preview(
         recipient: The policy's by default.
         scope: What the hypothetical yes covers; the consent's scope by default, or usage and app.
         anonymiser: A compiled one, to save the milliseconds of compiling.
+        previous: Figures of people of the last report; None means that this would be the first ever.
 
     Raises:
         UnusableInput: The document can't be read.
     """
     anonymiser = anonymiser or Anonymiser(terms.catalogue, terms.profile)
-    report = anonymiser(document.body if isinstance(document, Document) else document)
+    body = document.body if isinstance(document, Document) else document
+    report = anonymiser(body, month=period_of(now, terms.profile)[:7], previous=previous)
     recipient = recipient or terms.policy.recipient
     decision = decide(workspace, consent, recipient, switches or Switches(), now, terms=terms, evidence=report.evidence)
     payload = clear(report, decision) if decision.is_open else None

@@ -8,7 +8,11 @@ from rc_stats.catalogue import Catalogue
 from rc_stats.findings import Action, Finding
 
 RULES: Final = {
-    "people-protection": "figures of people: withheld in every profile until they can be protected against an attacker",
+    "small-group": "fewer than 10 people, or fewer than 10 others: nobody, few, nearly all and all look alike",
+    "hidden-rows": "would give away a hidden row of fewer than 10 people",
+    "moment-withheld": "one person's moment, which is told only as recent, and only among 20 users or more",
+    "frozen": "kept from last month's report so that two reports can't be compared",
+    "previous-unusable": "the last report can't be read, so figures of people wait for a new month",
     "too-few-people": "fewer than 10 users: what so few people do stays here",
     "too-fine-for-standard": "too fine for the standard profile",
     "too-fine-for-strict": "too fine for the strict profile",
@@ -27,6 +31,7 @@ DONE: Final = {
     Action.COARSENED: "coarsened",
     Action.COUNTED: "counted",
 }
+FROZEN_DONE: Final = "kept from an earlier report of people, so that two reports can't be compared"
 """By action, for what leaves."""
 
 

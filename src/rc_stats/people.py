@@ -1,0 +1,302 @@
+"""
+Figures of people, from what was read to what may leave: the rules of :mod:`rc_stats.disclosure` over one report.
+
+This is where more than one figure is looked at: a split and its total, a table and its total, tables of linked periods,
+and the report before. What a finding says of a withheld figure is the same for nobody, few, nearly all and all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Final
+
+from rc_stats import disclosure
+from rc_stats.catalogue import PEOPLE_OPERATORS, Catalogue, Profile
+from rc_stats.errors import UnusableInput
+from rc_stats.operators import Refusal, Value
+from rc_stats.plan import Outcome, Plan, Slot
+from rc_stats.readers import Unprotected
+from rc_stats.wire import canonical, parse
+
+_FORMAT: Final = 1
+_MONTH: Final = re.compile(r"20\d\d-(?:0[1-9]|1[0-2])", re.ASCII)
+
+
+class Held(Enum):
+    """Why a figure of people stays. The member's value is the rule's code."""
+
+    SMALL_GROUP = "small-group"
+    HIDDEN_ROWS = "hidden-rows"
+    MOMENT = "moment-withheld"
+    FROZEN = "frozen"
+    NO_PREVIOUS = "previous-unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """
+    The figures of people of the last report: what the next one needs so that the two can't be compared.
+
+    Whoever keeps reports keeps this beside them. A value that can't be used (corrupted, from another catalogue or
+    profile, from the future) makes the next report withhold all figures of people until a new month.
+
+    Attributes:
+        month: The month that the figures count for.
+        users: The exact number of users that they were made from; it doesn't leave by this way.
+        figures: Payload path to value; what was withheld is absent.
+        is_usable: False for one that could not be read.
+    """
+
+    catalogue_digest: str
+    profile: Profile
+    month: str
+    users: int
+    figures: Mapping[str, Value]
+    is_usable: bool = True
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical bytes to be kept."""
+        figures = {path: dict(value) if isinstance(value, tuple) else value for path, value in self.figures.items()}
+        return canonical(
+            {
+                "catalogue": self.catalogue_digest,
+                "figures": figures,
+                "format": _FORMAT,
+                "is_usable": self.is_usable,
+                "month": self.month,
+                "profile": self.profile,
+                "users": self.users,
+            }
+        )
+
+
+def read_previous(data: bytes) -> Previous:
+    """Return what *data* holds. It never raises: what can't be read is marked as unusable, and so withholds."""
+    try:
+        kept = parse(data)
+        figures = {path: tuple(v.items()) if isinstance(v, dict) else v for path, v in kept["figures"].items()}
+        plain = all(_is_figure(value) for value in figures.values())
+        is_whole = (
+            kept["format"] == _FORMAT
+            and plain
+            and type(kept["users"]) is int
+            and bool(_MONTH.fullmatch(kept["month"]))
+            and kept["is_usable"] is True
+        )
+        return Previous(
+            kept["catalogue"],
+            Profile(kept["profile"]),
+            kept["month"],
+            kept["users"],
+            MappingProxyType(figures),
+            is_whole,
+        )
+    except (UnusableInput, KeyError, TypeError, ValueError, AttributeError):
+        return Previous("", Profile.STANDARD, "", 0, MappingProxyType({}), is_usable=False)
+
+
+def _is_figure(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(type(number) is int for _, number in value)
+    return type(value) in (int, str)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """
+    What the protection goes by, beside the figures.
+
+    Attributes:
+        users: Exact number of users; 0 where the document doesn't say.
+        made_at: When the document was made.
+        month: The month that the report counts for, by the caller's clock; empty if not told.
+        previous: The report before; None for the first ever.
+    """
+
+    users: int
+    made_at: datetime | None
+    month: str = ""
+    previous: Previous | None = None
+
+
+@dataclass(slots=True)
+class Protection:
+    """
+    The protected figures of one report.
+
+    Attributes:
+        held: Slot index to why its figure stays.
+        is_kept: Slot indices whose figure is the previous report's.
+    """
+
+    plan: Plan
+    values: list[Outcome]
+    situation: Situation
+    held: dict[int, Held] = field(default_factory=dict)
+    is_kept: set[int] = field(default_factory=set)
+
+    def apply(self) -> None:
+        """Replace every unprotected figure in ``values`` by what may leave, or by nothing."""
+        figures = {slot: self.values[slot] for slot in self.plan.people}
+        for index in self.plan.people:
+            self.values[index] = None
+        frozen = [index for index in figures if self.plan.slots[index].treatment.frozen]
+        if frozen and (source := self._source()) is not None:
+            self._keep(frozen, source)
+            figures = {index: figure for index, figure in figures.items() if index not in frozen}
+        self._moments(figures)
+        self._splits(figures)
+        self._tables(figures)
+
+    def _source(self) -> Previous | None:
+        """Return the report whose figures are repeated: the last of this month, or one of nearly the same people."""
+        previous, month = self.situation.previous, self.situation.month
+        if previous is None:
+            return None
+        if not previous.is_usable or not self._is_ours(previous) or not month or previous.month > month:
+            return Previous("", self.plan.profile, month, 0, MappingProxyType({}), is_usable=False)
+        moved = abs(self.situation.users - previous.users)
+        return previous if previous.month == month or 0 < moved < self.plan.catalogue.threshold else None
+
+    def _is_ours(self, previous: Previous) -> bool:
+        return previous.catalogue_digest == self.plan.catalogue.digest and previous.profile is self.plan.profile
+
+    def _keep(self, frozen: Sequence[int], source: Previous) -> None:
+        for index in frozen:
+            slot = self.plan.slots[index]
+            value = source.figures.get(slot.metric.emit)
+            if not source.is_usable:
+                self.held[index] = Held.NO_PREVIOUS
+            elif value is None or not self._still_fits(slot, value, source):
+                self.held[index] = Held.FROZEN
+            else:
+                self.values[index] = value
+                self.is_kept.add(index)
+
+    def _still_fits(self, slot: Slot, value: Value, source: Previous) -> bool:
+        """Say whether a repeated figure is one that the present totals allow; both are known, so this tells nothing."""
+        total = self._total(slot)
+        if total is None:
+            total_figure = source.figures.get(self._total_emit(slot))
+            total = total_figure if type(total_figure) is int else None
+        return fits(slot, value, total, self.plan.catalogue)
+
+    def _total_emit(self, slot: Slot) -> str:
+        total = self.plan.catalogue.metrics.get(slot.metric.of)
+        return total.emit if total is not None else ""
+
+    def _total(self, slot: Slot) -> int | None:
+        """Return the total that the people of *slot* belong to, as the payload tells it."""
+        index = self.plan.index_of.get(self._total_emit(slot))
+        value = self.values[index] if index is not None else None
+        return value if type(value) is int else None
+
+    def _of(self, figures: Mapping[int, Outcome], operator: str) -> Iterator[tuple[int, Slot, Any]]:
+        """Yield the figures that *operator* protects; one that couldn't be read keeps its refusal."""
+        for index, outcome in figures.items():
+            slot = self.plan.slots[index]
+            if slot.metric.operator != operator or outcome is None:
+                continue
+            if isinstance(outcome, Unprotected):
+                yield index, slot, outcome.figure
+            elif isinstance(outcome, Refusal) and outcome is not Refusal.NOT_SET:
+                self.values[index] = outcome
+            else:
+                self.held[index] = _HELD[operator]
+
+    def _moments(self, figures: Mapping[int, Outcome]) -> None:
+        at = self.situation.made_at
+        for index, slot, figure in self._of(figures, "moment"):
+            days = slot.treatment.days
+            if isinstance(figure, str):
+                word = figure if figure in {disclosure.ACTIVE_WITHIN[day] for day in days} else None
+            else:
+                word = disclosure.activity(figure, at, days) if at is not None else None
+            self._settle(index, word, Held.MOMENT)
+
+    def _splits(self, figures: Mapping[int, Outcome]) -> None:
+        threshold = self.plan.catalogue.threshold
+        for index, slot, figure in self._of(figures, "split"):
+            total = self._total(slot)
+            shown = None
+            if total is not None:
+                shown = disclosure.split(figure, total, threshold=threshold, step=slot.treatment.step)
+            self._settle(index, shown, Held.SMALL_GROUP)
+
+    def _tables(self, figures: Mapping[int, Outcome]) -> None:
+        linked: dict[str, list[tuple[int, Slot, dict[str, int], int]]] = {}
+        for index, slot, figure in self._of(figures, "table"):
+            rows, total = dict(figure), self._total(slot)
+            exact = self._exact_total(slot, figures)
+            if total is None:
+                self.held[index] = Held.HIDDEN_ROWS
+            elif sum(rows.values()) == exact:
+                name = slot.metric.linked or slot.metric.emit
+                linked.setdefault(name, []).append((index, slot, rows, total))
+            else:
+                is_payload = fits(slot, tuple(rows.items()), total, self.plan.catalogue)
+                self._settle(index, self._ordered(slot, rows, rows) if is_payload else None, Held.HIDDEN_ROWS)
+        for group in linked.values():
+            self._publish(group)
+
+    def _exact_total(self, slot: Slot, figures: Mapping[int, Outcome]) -> int | None:
+        """Return the exact total of a table: of all users, or the count of people that was read beside it."""
+        catalogue = self.plan.catalogue
+        if slot.metric.of == catalogue.facts.people:
+            return self.situation.users
+        outcome = figures.get(self.plan.index_of.get(self._total_emit(slot), -1))
+        return outcome.figure if isinstance(outcome, Unprotected) and type(outcome.figure) is int else None
+
+    def _publish(self, group: Sequence[tuple[int, Slot, dict[str, int], int]]) -> None:
+        catalogue = self.plan.catalogue
+        slot = group[0][1]
+        shown = disclosure.publishable(
+            [rows for _, _, rows, _ in group],
+            [total for _, _, _, total in group],
+            catalogue.vocabularies[slot.metric.vocabulary].members,
+            threshold=catalogue.threshold,
+            step=slot.treatment.step,
+        )
+        for index, _, rows, _ in group:
+            self._settle(index, self._ordered(slot, rows, shown), Held.HIDDEN_ROWS)
+
+    def _ordered(self, slot: Slot, rows: Mapping[str, int], shown: Any) -> Value | None:
+        members = self.plan.catalogue.vocabularies[slot.metric.vocabulary].members
+        step = slot.treatment.step
+        return tuple((name, disclosure.floored(rows[name], step)) for name in members if name in shown) or None
+
+    def _settle(self, index: int, value: Value | None, held: Held) -> None:
+        if value is None:
+            self.held[index] = held
+        else:
+            self.values[index] = value
+
+
+_HELD: Final = {"split": Held.SMALL_GROUP, "table": Held.HIDDEN_ROWS, "moment": Held.MOMENT}
+
+
+def fits(slot: Slot, value: Value, total: int | None, catalogue: Catalogue) -> bool:
+    """
+    Say whether *value* is a protected figure for *slot*, so that a payload could hold it.
+
+    Args:
+        total: The total that the people belong to, as the payload tells it.
+    """
+    threshold, step = catalogue.threshold, slot.treatment.step
+    if slot.metric.operator == "moment":
+        return value in {disclosure.ACTIVE_WITHIN[day] for day in slot.treatment.days}
+    if total is None:
+        return False
+    if slot.metric.operator == "split":
+        return type(value) is int and disclosure.split(value, total, threshold=threshold, step=step) == value
+    order = catalogue.vocabularies[slot.metric.vocabulary].members
+    rows = dict(value) if isinstance(value, tuple) else {}
+    return disclosure.is_protected(rows, total, order, threshold=threshold, step=step)
+
+
+assert set(_HELD) == PEOPLE_OPERATORS  # noqa: S101 - a new operator for people needs its protection here
