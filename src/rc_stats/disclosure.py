@@ -99,8 +99,8 @@ def is_safe(
     three, and fit together in more than one way: one of them is large, or all the hidden people would still fit if any
     one of the rows were empty.
 
-    Privacy: then every hidden row that is below the threshold could be anything from 0 to threshold - 1. It can be empty
-    because the others have room, and it can be the largest small number because enough people are hidden. What can be
+    Privacy: then every hidden row that is below the threshold could be anything from 0 to threshold - 1. It can be
+    empty because the others have room, and it can be the largest small number because enough people are hidden. What can be
     seen to be hidden, the shown total less the shown rows, must likewise be nobody or at least the threshold.
     """
     hidden = [table.get(category, 0) for category in (*order, UNLISTED) if category not in shown]

@@ -268,7 +268,7 @@ class Protection:
     def _ordered(self, slot: Slot, rows: Mapping[str, int], shown: Any) -> Value | None:
         members = self.plan.catalogue.vocabularies[slot.metric.vocabulary].members
         step = slot.treatment.step
-        return tuple((name, disclosure.floored(rows[name], step)) for name in members if name in shown) or None
+        return tuple((name, disclosure.floored(rows[name], step)) for name in sorted(members) if name in shown) or None
 
     def _settle(self, index: int, value: Value | None, held: Held) -> None:
         if value is None:
