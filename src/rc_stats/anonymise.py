@@ -175,7 +175,7 @@ class Anonymiser:
             explained = Explanation(plan, values, too_few, protection, show_keys=show_keys).of(document)
         for index in too_few:
             values[index] = None
-        kept = [value if value.__class__ in _LEAVING else None for value in values]
+        kept = [value if isinstance(value, int | str | tuple) else None for value in values]
         figures = {plan.slots[i].metric.emit: value for i in plan.people if (value := kept[i]) is not None}
         following = Previous(plan.catalogue.digest, plan.profile, month, users, MappingProxyType(figures))
         return Report(plan, kept, evidence, explained, following if month else None, seal=_SEAL)

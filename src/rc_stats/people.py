@@ -205,9 +205,9 @@ class Protection:
             if isinstance(outcome, Unprotected):
                 yield index, slot, outcome.figure
             elif isinstance(outcome, Refusal) and outcome is not Refusal.NOT_SET:
-                self.values[index] = outcome
+                self.values[index] = None if slot.is_silent else outcome
             else:
-                self.held[index] = _HELD[operator]
+                self._settle(index, None, _HELD[operator])
 
     def _moments(self, figures: Mapping[int, Outcome]) -> None:
         at = self.situation.made_at
@@ -234,7 +234,7 @@ class Protection:
             rows, total = dict(figure), self._total(slot)
             exact = self._exact_total(slot, figures)
             if total is None:
-                self.held[index] = Held.HIDDEN_ROWS
+                self._settle(index, None, Held.HIDDEN_ROWS)
             elif sum(rows.values()) == exact:
                 name = slot.metric.linked or slot.metric.emit
                 linked.setdefault(name, []).append((index, slot, rows, total))
@@ -254,7 +254,9 @@ class Protection:
 
     def _publish(self, group: Sequence[tuple[int, Slot, dict[str, int], int]]) -> None:
         catalogue = self.plan.catalogue
-        slot = group[0][1]
+        if all(slot.is_silent for _, slot, _, _ in group):
+            return
+        slot = next(slot for _, slot, _, _ in group if not slot.is_silent)
         shown = disclosure.publishable(
             [rows for _, _, rows, _ in group],
             [total for _, _, _, total in group],
@@ -271,6 +273,8 @@ class Protection:
         return tuple((name, disclosure.floored(rows[name], step)) for name in sorted(members) if name in shown) or None
 
     def _settle(self, index: int, value: Value | None, held: Held) -> None:
+        if self.plan.slots[index].is_silent:
+            return
         if value is None:
             self.held[index] = held
         else:

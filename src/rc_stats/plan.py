@@ -30,6 +30,7 @@ class Slot:
         finding: What is said when the operator gives a value.
         treatment: What the profile does to the metric.
         takes_map: The operator reads a map as a map; for the others it can only be a wrapped value.
+        is_silent: It is read for the pattern of the tables that it is linked with, and never leaves.
     """
 
     metric: Metric
@@ -39,6 +40,7 @@ class Slot:
     finding: Finding
     treatment: Treatment
     takes_map: bool
+    is_silent: bool
 
 
 @dataclass(slots=True)
@@ -79,6 +81,7 @@ class Plan:
         self.profile = profile
         self.root = Node("")
         slots: list[Slot] = []
+        linked = {metric.linked for metric, _ in catalogue.leaving(profile) if metric.linked}
         for metric in sorted(catalogue.metrics.values(), key=lambda metric: metric.emit):
             node = self._place(metric.path)
             node.metric = metric
@@ -88,7 +91,7 @@ class Plan:
                 node.stays = Finding(metric.path, Action.DROPPED, metric.kind)
             elif treatment.withhold:
                 node.stays = Finding(metric.path, Action.WITHHELD, treatment.withhold)
-            else:
+            if treatment is not None and (not treatment.withhold or metric.linked in linked):
                 self._place(default_emit(metric.path)).slots.append(len(slots))
                 slots.append(_slot(catalogue, metric, treatment))
         self.slots = tuple(slots)
@@ -303,7 +306,7 @@ def _slot(catalogue: Catalogue, metric: Metric, treatment: Treatment) -> Slot:
     operator, action = _operator(catalogue, metric, treatment)
     finding = Finding(metric.path, action, metric.operator, metric.emit)
     takes_map = metric.operator in ("length", "sum", "table")
-    return Slot(metric, operator, tuple(parents), name, finding, treatment, takes_map)
+    return Slot(metric, operator, tuple(parents), name, finding, treatment, takes_map, bool(treatment.withhold))
 
 
 def _reader(metric: Metric, vocabulary: Vocabulary | None) -> Reader:
