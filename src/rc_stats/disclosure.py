@@ -100,7 +100,7 @@ def is_safe(
     one of the rows were empty.
 
     Privacy: then every hidden row that is below the threshold could be anything from 0 to threshold - 1. It can be
-    empty because the others have room, and it can be the largest small number because enough people are hidden. What can
+    empty because the others have room, and the largest small number because enough people are hidden. What can
     be seen to be hidden, the shown total less the shown rows, must likewise be nobody or at least the threshold.
     """
     hidden = [table.get(category, 0) for category in (*order, UNLISTED) if category not in shown]
