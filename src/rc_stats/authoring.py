@@ -117,6 +117,7 @@ class _Head(_Entry):
     version: int = Field(ge=1)
     threshold: int = Field(ge=10)
     facts: _Facts
+    capacity: dict[Literal["exact", "standard", "strict"], int]
     kinds: dict[str, _Kind]
     bands: dict[str, _Bands] = {}
 

@@ -170,6 +170,7 @@ class Catalogue:
         version: Grows with every change of meaning.
         threshold: k: fewer people than this are not shown.
         metrics: By path, in catalogue order; families are expanded.
+        capacity: Budget in bits of what a payload can tell, by profile.
         digest: ``sha256:…`` over the meaning (paths, operators, bounds, words, treatments), not the prose.
     """
 
@@ -182,6 +183,7 @@ class Catalogue:
     vocabularies: Mapping[str, Vocabulary]
     bands: Mapping[str, Mapping[str, Bands]]
     metrics: Mapping[str, Metric]
+    capacity: Mapping[Profile, int]
     digest: str
 
     def treatment(self, metric: Metric, profile: Profile) -> Treatment | None:
@@ -268,6 +270,7 @@ def catalogue_from_data(data: Mapping[str, Any]) -> Catalogue:
         vocabularies={name: _vocabulary(name, v) for name, v in data["vocabularies"].items()},
         bands={name: _bands(b) for name, b in data["bands"].items()},
         metrics={m["path"]: _metric(m) for m in data["metrics"]},
+        capacity={Profile(name): bits for name, bits in data["capacity"].items()},
         digest=meaning_digest(data),
     )
 
@@ -311,7 +314,7 @@ def default_emit(path: str) -> str:
 
 
 _PROSE: Final = frozenset(
-    {"says", "useful", "reason", "privacy", "section", "source", "first", "last", "label", "title"}
+    {"says", "useful", "reason", "privacy", "section", "source", "first", "last", "label", "title", "capacity"}
 )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from rc_stats.capacity import total_bits
 from rc_stats.catalogue import DROP, OPERATORS, PEOPLE_OPERATORS, Catalogue, Metric, Profile
 from rc_stats.policy import DataType, Policy
 
@@ -208,6 +209,13 @@ def _facts(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]:
             yield "facts", f"names the unknown path {path}"
 
 
+def _capacity(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]:
+    for profile in Profile:
+        bits, budget = total_bits(catalogue, profile), catalogue.capacity.get(profile, 0)
+        if bits > budget:
+            yield f"profile {profile}", f"can tell {bits} bits, over its budget of {budget}"
+
+
 MetricCheck = Callable[[Metric, Context], Iterator[str]]
 CatalogueCheck = Callable[[Catalogue, Policy], Iterator[tuple[str, str]]]
 
@@ -237,6 +245,7 @@ CATALOGUE_CHECKS: Final[Mapping[str, CatalogueCheck]] = {
     "words": _words,
     "buckets": _buckets,
     "facts": _facts,
+    "capacity": _capacity,
 }
 """Checks over the whole catalogue, by name."""
 

@@ -58,7 +58,11 @@ _JAVASCRIPT = re.compile(
 )
 _MONTH = re.compile(r"(20\d\d)(-(?:0[1-9]|1[0-2]))?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PLAUSIBLE_YEARS: Final = range(2000, 2100)
+YEARS: Final = range(2000, 2100)
+"""Years that a date can lie in; others are not plausible."""
+
+VERSION_LIMITS: Final = (99, 999, 999)
+"""The largest numbers of the parts of a version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +386,7 @@ def moment_of(value: Any) -> datetime | Refusal:
         if not 0 <= value < 2**43:
             return Refusal.OUT_OF_RANGE
         moment = _EPOCH + timedelta(milliseconds=value)
-        return moment if moment.year in _PLAUSIBLE_YEARS else Refusal.OUT_OF_RANGE
+        return moment if moment.year in YEARS else Refusal.OUT_OF_RANGE
     if type(value) is not str:
         return Refusal.WRONG_TYPE
     if len(value) > LONGEST_WORD:
@@ -401,7 +405,7 @@ def _from_text(text: str) -> datetime | Refusal:
         sign, hours, minutes = match.groups()[6:]
     else:
         return Refusal.NOT_A_DATE
-    if year not in _PLAUSIBLE_YEARS:
+    if year not in YEARS:
         return Refusal.OUT_OF_RANGE
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0)) * (-1 if sign == "-" else 1)
     try:
