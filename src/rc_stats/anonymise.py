@@ -79,7 +79,9 @@ class Report:
         """Refuse: a report can't change."""
         raise AttributeError("A Report can't change.")
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(self, name: str) -> None:
+        """Refuse: a report can't change."""
+        raise AttributeError("A Report can't change.")
 
     @property
     def catalogue(self) -> Catalogue:
@@ -148,7 +150,7 @@ class Anonymiser:
         explained = Explanation(plan, values, too_few, show_keys=show_keys).of(document) if findings else None
         for index in too_few:
             values[index] = None
-        kept = (None if value.__class__ is Refusal else value for value in values)
+        kept = [None if value.__class__ is Refusal else value for value in values]
         return Report(plan, kept, _evidence(plan.catalogue, document), explained, seal=_SEAL)
 
 
