@@ -92,7 +92,9 @@ class Report:
         """Refuse: a report can't change."""
         raise AttributeError("A Report can't change.")
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(self, name: str) -> None:
+        """Refuse: a report can't change."""
+        raise AttributeError("A Report can't change.")
 
     @property
     def catalogue(self) -> Catalogue:

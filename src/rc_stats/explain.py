@@ -71,6 +71,8 @@ class Explanation:
         children, any_key = node.children, node.any_key
         for key, inner in value.items():
             child = children.get(key) if key.__class__ is str else None
+            if child is not None and child.is_plain and inner.__class__ in child.types:
+                continue
             if child is None:
                 child = any_key if isinstance(key, str) else None
             if child is None:
@@ -99,6 +101,10 @@ class Explanation:
             rule = Refusal.NOT_SET if value is None else Refusal.WRONG_TYPE
             action = REFUSED_AS.get(rule, Action.WRONG_TYPE)
             self._found.add(Finding(node.path, action, rule.value, is_drift=value is not None))
+        else:
+            # Where a list or a map belongs; what its slots make of another kind of value is in their outcome.
+            refused = (i for i in node.slots if self._values[i] is Refusal.WRONG_TYPE)
+            self._new_types.update(self._plan.slots[index].metric.path for index in refused)
 
     def _mask(self, key: Any) -> str:
         if not isinstance(key, str) or len(key) > LONGEST_KEY:

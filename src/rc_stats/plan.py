@@ -55,6 +55,7 @@ class Node:
         stays: What to say of a value here that never leaves, or not in this profile.
         below: The same of every path below.
         types: Python types that a value here may have without being news.
+        is_plain: A leaf that is read by a slot: of an expected type, there is nothing more to say of it.
     """
 
     path: str
@@ -66,6 +67,7 @@ class Node:
     stays: Finding | None = None
     below: frozenset[Finding] = frozenset()
     types: frozenset[type] = frozenset()
+    is_plain: bool = False
 
 
 class Plan:
@@ -94,6 +96,7 @@ class Plan:
             if treatment is not None and (not treatment.withhold or metric.linked in linked):
                 self._place(default_emit(metric.path)).slots.append(len(slots))
                 slots.append(_slot(catalogue, metric, treatment))
+                node.is_plain = default_emit(metric.path) == metric.path and metric.operator != "length"
         self.slots = tuple(slots)
         _gather(self.root)
         self._echo()
@@ -148,13 +151,16 @@ class Plan:
         statistics: dict[str, Any] = {}
         groups, tables = layout
         for parents, places in groups:
-            group = {name: value for index, name in places if (value := values[index]) is not None}
-            if not group:
-                continue
-            inner = statistics
-            for step in parents:
-                inner = inner.setdefault(step, {})
-            inner |= group
+            inner: dict[str, Any] | None = None
+            for index, name in places:
+                value = values[index]
+                if value is None:
+                    continue
+                if inner is None:
+                    inner = statistics
+                    for step in parents:
+                        inner = inner.setdefault(step, {})
+                inner[name] = value
         for parents, index, name in tables:
             if values[index] is not None:
                 inner = statistics
@@ -251,47 +257,60 @@ def _compiled(node: Node, slots: Sequence[Slot]) -> _Reads:
                 containers.append((key, tuple(child.slots), inner))
         elif slots[index].metric.operator == "flag":
             flags.append((key, index))
-        elif slots[index].finding.action is Action.KEPT and slots[index].metric.operator == "count":
+        elif _is_plain_count(slots[index]):
             counts.append((key, index, slots[index].metric.minimum, slots[index].metric.maximum))
         else:
             words.append((key, index))
     return _Reads(tuple(flags), tuple(counts), tuple(words), tuple(containers))
 
 
-def _read(reads: _Reads, container: Mapping[str, Any], slots: Sequence[Slot], values: list[Outcome]) -> None:
-    _read_leaves(reads, container, slots, values)
-    for key, own, inner in reads.containers:
-        value = container.get(key, _MISSING)
-        if value is _MISSING:
-            continue
-        is_map = value.__class__ is dict or (value.__class__ not in PLAIN and isinstance(value, Mapping))
-        if is_map:
-            _read(inner, value, slots, values)
-        for index in own:
-            if values[index] is None:
-                slot = slots[index]
-                values[index] = slot.operator(value if slot.takes_map or not is_map else unwrap(value))
+def _is_plain_count(slot: Slot) -> bool:
+    as_is = Treatment(needs_people=slot.treatment.needs_people)
+    return slot.metric.operator == "count" and slot.treatment == as_is and not slot.metric.fractional
 
 
-def _read_leaves(reads: _Reads, container: Mapping[str, Any], slots: Sequence[Slot], values: list[Outcome]) -> None:
+def _read(  # noqa: PLR0912 - one loop for each shape of leaf, without a call for most
+    reads: _Reads, container: Mapping[str, Any], slots: Sequence[Slot], values: list[Outcome]
+) -> None:
     get = container.get
     value: Any
     for key, index in reads.flags:
         value = get(key, _MISSING)
         if value is True or value is False:
             values[index] = value
+        elif value is None:
+            values[index] = Refusal.NOT_SET
         elif value is not _MISSING:
             values[index] = _leaf(slots[index].operator, value)
     for key, index, minimum, maximum in reads.counts:
         value = get(key, _MISSING)
         if value.__class__ is int and minimum <= value <= maximum:
             values[index] = value
+        elif value is None:
+            values[index] = Refusal.NOT_SET
         elif value is not _MISSING:
             values[index] = _leaf(slots[index].operator, value)
     for key, index in reads.words:
         value = get(key, _MISSING)
         if value is not _MISSING:
             values[index] = _leaf(slots[index].operator, value)
+    for key, own, inner in reads.containers:
+        value = get(key, _MISSING)
+        if value.__class__ is dict and not own:
+            _read(inner, value, slots, values)
+        elif value is not _MISSING:
+            _container(value, own, inner, slots, values)
+
+
+def _container(value: Any, own: tuple[int, ...], inner: _Reads, slots: Sequence[Slot], values: list[Outcome]) -> None:
+    """Read what lies inside first: a payload has its values there, and they win over the container as a whole."""
+    is_map = value.__class__ not in PLAIN and isinstance(value, Mapping)
+    if is_map:
+        _read(inner, value, slots, values)
+    for index in own:
+        if values[index] is None:
+            slot = slots[index]
+            values[index] = slot.operator(value if slot.takes_map or not is_map else unwrap(value))
 
 
 def _leaf(operator: Operator | Reader, value: Any) -> Outcome:
