@@ -406,7 +406,7 @@ def moment_of(value: Any) -> datetime | Refusal:
 
 def _utc(text: str) -> datetime | Refusal:
     """Return the moment of ISO text that ends in Z, by far the commonest form, the fast way."""
-    if int(text[:4]) not in _PLAUSIBLE_YEARS:
+    if int(text[:4]) not in YEARS:
         return Refusal.OUT_OF_RANGE
     try:
         return datetime.fromisoformat(text).replace(microsecond=0)
@@ -435,7 +435,7 @@ def _from_text(text: str) -> datetime | Refusal:
         moment = datetime(year, month_, day, hour, minute, second, tzinfo=timezone(offset)).astimezone(UTC)
     except ValueError:
         return Refusal.NOT_A_DATE
-    return moment if moment.year in _PLAUSIBLE_YEARS else Refusal.OUT_OF_RANGE
+    return moment if moment.year in YEARS else Refusal.OUT_OF_RANGE
 
 
 def output_words(vocabularies: Sequence[Vocabulary], bands: Sequence[Bands]) -> frozenset[str]:
