@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help preview test check compile docs-metrics bench mutants clean
+.PHONY: help preview test check audit compile docs-metrics bench mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ check: $(READY) ## Lint, types, floors, catalogue, generated files, coverage
 	$(BIN)/python -m rc_stats.authoring --check
 	$(BIN)/rc-stats metrics --format markdown | diff -u docs/metrics.md - || { echo "docs/metrics.md is stale: run make docs-metrics"; exit 1; }
 	$(BIN)/python -m pytest --quiet --cov --cov-report=term:skip-covered
+
+audit: $(READY) ## Attack the payloads of many random workspaces
+	$(BIN)/python tests/long_audit.py
 
 compile: $(READY) ## Compile the reviewed TOML of catalogue and policy
 	$(BIN)/python -m rc_stats.authoring

@@ -355,3 +355,43 @@ def verify(payload: str) -> int:
         f"{catalogue.version}.\nsha256 {hashlib.sha256(body).hexdigest()}\n"
     )
     return 0
+
+
+@group.command()
+@FILE
+@click.option("--profile", type=click.Choice(_PROFILES), default="standard", show_default=True, help="How coarse.")
+@click.option("--at", metavar="TIME", callback=_moment, help="The clock to go by; now by default.")
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def audit(*, file: str, profile: str, at: datetime, format_: str) -> int:
+    """
+    Attack the payload that a yes would send: what could a determined reader bound of small groups of people?
+
+    FILE is as for preview. Of several documents the newest is taken, as a first report. Needs the extra "audit".
+
+    Exit code: 0 nothing small can be bounded, 4 something can, or the file is no statistics document.
+    """
+    from rc_stats.anonymise import Anonymiser
+    from rc_stats.audit import attack
+    from rc_stats.catalogue import Profile, load_catalogue
+    from rc_stats.gate import period_of
+    from rc_stats.render.audit import audit_data, audit_text
+    from rc_stats.sources import read_newest
+
+    catalogue, chosen = load_catalogue(), Profile(profile)
+    with _opened(file) as stream:
+        newest = read_newest(stream)
+    month = period_of(at, chosen)[:7]
+    report = Anonymiser(catalogue, chosen)(newest.document.body, month=month, findings=False)
+    result = attack(report.statistics(), catalogue, chosen)
+    if format_ == "json":
+        _print(_json(audit_data(result)))
+    else:
+        _print(audit_text(result, style=_style) if _is_styled() else audit_text(result))
+    if result.failures:
+        count = len(result.failures)
+        raise UnusableInput(
+            f"The attack finds {count} small group{'s' if count > 1 else ''} of people in this payload.",
+            rule="audit-failed",
+            remedy="Take a coarser profile, and tell the maintainers: the rules should not let this happen.",
+        )
+    return 0

@@ -167,24 +167,21 @@ class Protection:
         return previous.catalogue_digest == self.plan.catalogue.digest and previous.profile is self.plan.profile
 
     def _keep(self, frozen: Sequence[int], source: Previous) -> None:
-        for index in frozen:
+        # Tables last: their total can be a repeated figure itself.
+        for index in sorted(frozen, key=lambda index: self.plan.slots[index].metric.operator == "table"):
             slot = self.plan.slots[index]
             value = source.figures.get(slot.metric.emit)
             if not source.is_usable:
                 self.held[index] = Held.NO_PREVIOUS
-            elif value is None or not self._still_fits(slot, value, source):
+            elif value is None or not self._still_fits(slot, value):
                 self.held[index] = Held.FROZEN
             else:
                 self.values[index] = value
                 self.is_kept.add(index)
 
-    def _still_fits(self, slot: Slot, value: Value, source: Previous) -> bool:
+    def _still_fits(self, slot: Slot, value: Value) -> bool:
         """Say whether a repeated figure is one that the present totals allow; both are known, so this tells nothing."""
-        total = self._total(slot)
-        if total is None:
-            total_figure = source.figures.get(self._total_emit(slot))
-            total = total_figure if type(total_figure) is int else None
-        return fits(slot, value, total, self.plan.catalogue)
+        return fits(slot, value, self._total(slot), self.plan.catalogue)
 
     def _total_emit(self, slot: Slot) -> str:
         total = self.plan.catalogue.metrics.get(slot.metric.of)
