@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, cached_property
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -178,7 +179,7 @@ class Catalogue:
 
     def treatment(self, metric: Metric, profile: Profile) -> Treatment | None:
         """Return what *profile* does to *metric*; None where it never leaves."""
-        return self.kinds[metric.kind].treatments.get(profile)
+        return None if metric.is_dropped else self.kinds[metric.kind].treatments.get(profile)
 
     def leaving(self, profile: Profile) -> Iterator[tuple[Metric, Treatment]]:
         """Yield the metrics that *profile* lets through, with their treatment."""
@@ -208,7 +209,11 @@ class Catalogue:
 
         A consent keeps it. A path that is new, or whose meaning differs, was not agreed to.
         """
-        return {metric.emit: self._meaning(metric, treatment) for metric, treatment in self.leaving(profile)}
+        return self._fields[profile]
+
+    @cached_property
+    def _fields(self) -> Mapping[Profile, Mapping[str, str]]:
+        return {p: MappingProxyType({m.emit: self._meaning(m, t) for m, t in self.leaving(p)}) for p in Profile}
 
     def _meaning(self, metric: Metric, treatment: Treatment) -> str:
         words = self._word_digests[metric.vocabulary, metric.bands]
@@ -258,7 +263,7 @@ def catalogue_from_data(data: Mapping[str, Any]) -> Catalogue:
         facts=Facts(**data["facts"]),
         kinds={name: _kind(name, kind) for name, kind in data["kinds"].items()},
         vocabularies={name: _vocabulary(name, v) for name, v in data["vocabularies"].items()},
-        bands={name: _bands(b) for name, b in data["bands"].items()},
+        bands={name: _bands(b) for name, b in data.get("bands", {}).items()},
         metrics={m["path"]: _metric(m) for m in data["metrics"]},
         digest=meaning_digest(data),
     )
@@ -298,20 +303,22 @@ def default_emit(path: str) -> str:
     return path.partition("[]")[0].partition(".*")[0]
 
 
-_PROSE: Final = frozenset(
-    {"says", "useful", "reason", "privacy", "section", "source", "first", "last", "label", "title"}
-)
+_PROSE: Final = frozenset({"says", "useful", "reason", "privacy", "section", "source", "first", "last"})
 
 
 def meaning_digest(data: Mapping[str, Any]) -> str:
     """Return ``sha256:…`` over the compiled *data* without its prose."""
+    meaning = {
+        **{key: value for key, value in data.items() if key != "title"},
+        "kinds": {name: _without(kind, {"label"}) for name, kind in data["kinds"].items()},
+        "vocabularies": {name: _without(words, {"source"}) for name, words in data["vocabularies"].items()},
+        "metrics": [_without(metric, _PROSE) for metric in data["metrics"]],
+    }
+    return "sha256:" + hashlib.sha256(canonical(meaning)).hexdigest()
 
-    def meaning(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: meaning(inner) for key, inner in value.items() if key not in _PROSE}
-        return [meaning(inner) for inner in value] if isinstance(value, list) else value
 
-    return "sha256:" + hashlib.sha256(canonical(meaning(data))).hexdigest()
+def _without(entry: Mapping[str, Any], prose: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key not in prose}
 
 
 @cache

@@ -9,9 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
-from rc_stats.catalogue import DROP, OPERATORS, PEOPLE_OPERATORS, Catalogue, Metric, Profile
+from rc_stats.catalogue import (
+    DROP,
+    OPERATORS,
+    PEOPLE_OPERATORS,
+    Catalogue,
+    Metric,
+    Profile,
+    Treatment,
+    default_emit,
+)
 from rc_stats.policy import DataType, Policy
 
 _BOUNDED: Final = frozenset({"count", "sum", "length", "band", "split", "table"})
@@ -137,6 +147,24 @@ def _monotone(metric: Metric, context: Context) -> Iterator[str]:
     lets_through = [treatment is not None and not treatment.withhold for treatment in treatments]
     if sorted(lets_through, reverse=True) != lets_through:
         yield "a stricter profile lets through what a laxer one withholds"
+    leaving = [treatment for treatment in treatments if treatment is not None and not treatment.withhold]
+    if any(not _is_coarser(strict, lax) for lax, strict in pairwise(leaving)):
+        yield "a stricter profile tells more than a laxer one"
+
+
+def _is_coarser(strict: Treatment, lax: Treatment) -> bool:
+    """Say whether what *strict* gives is a function of what *lax* gives, or less."""
+    many = 99
+    return (
+        strict.needs_people >= lax.needs_people
+        and strict.absent_zero >= lax.absent_zero
+        and (strict.significant or many) <= (lax.significant or many)
+        and strict.step % lax.step == 0
+        and strict.parts <= lax.parts
+        and (strict.precision, lax.precision) != ("month", "year")
+        and (strict.bands, lax.bands) != ("fine", "coarse")
+        and (lax.fold is None or strict.fold == lax.fold)
+    )
 
 
 def _unique_emits(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]:
@@ -147,6 +175,11 @@ def _unique_emits(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]:
         if metric.emit in seen:
             yield metric.path, f"stands at the same place in the payload as {seen[metric.emit].path}"
         seen[metric.emit] = metric
+    for metric in catalogue.metrics.values():
+        other = seen.get(default_emit(metric.path))
+        is_elsewhere = other is not None and other.emit != default_emit(other.path) and other is not metric
+        if other is not None and is_elsewhere and (metric.is_dropped or metric.emit != other.emit):
+            yield other.path, f"stands in the payload where {metric.path} stands in the document"
     for emit, metric in seen.items():
         for end in range(len(emit)):
             if emit[end] == "." and emit[:end] in seen:
@@ -171,6 +204,9 @@ def _words(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]:
         folded = {member.lower() for member in vocabulary.members}
         if len(folded) != len(vocabulary.members):
             yield f"vocabulary {name}", "has members that differ only by case"
+        stood_for = {vocabulary.true_is, vocabulary.empty_is, *vocabulary.words.values()} - {None}
+        if not stood_for <= set(vocabulary.members):
+            yield f"vocabulary {name}", "lets something stand for a word that is not listed"
         every = [*vocabulary.members, *(g for groups in vocabulary.groups.values() for g in groups.values())]
         if any(not 0 < len(word) <= 60 or not word.isascii() or not word.isprintable() for word in every):
             yield f"vocabulary {name}", "has a member that is no short plain word"
