@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rc_stats.authoring import read_catalogue
     from rc_stats.catalogue import Catalogue, Metric, Profile, load_catalogue
     from rc_stats.consent import Consent, ConsentState, Terms, what_if
+    from rc_stats.decision import Decision, Objections, Reason, Switches, Workspace, decide
     from rc_stats.errors import (
         CatalogueError,
         DriftFound,
@@ -32,18 +33,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from rc_stats.findings import Action, Finding
-    from rc_stats.gate import (
-        Decision,
-        Envelope,
-        Objections,
-        Payload,
-        Reason,
-        Switches,
-        Workspace,
-        clear,
-        decide,
-        genuine,
-    )
+    from rc_stats.gate import Envelope, Payload, clear, genuine
     from rc_stats.lint import Problem, lint_catalogue
     from rc_stats.people import Previous, read_previous
     from rc_stats.policy import DataType, Policy, Recipient, WorkspaceKind, load_policy
@@ -66,18 +56,8 @@ _HOMES = {
         "UnusableInput",
         "UsageError",
     ),
-    "gate": (
-        "Decision",
-        "Envelope",
-        "Objections",
-        "Payload",
-        "Reason",
-        "Switches",
-        "Workspace",
-        "clear",
-        "decide",
-        "genuine",
-    ),
+    "decision": ("Decision", "Objections", "Reason", "Switches", "Workspace", "decide"),
+    "gate": ("Envelope", "Payload", "clear", "genuine"),
     "lint": ("Problem", "lint_catalogue"),
     "people": ("Previous", "read_previous"),
     "policy": ("DataType", "Policy", "Recipient", "WorkspaceKind", "load_policy"),

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final
 
 from rc_stats import operators
@@ -133,8 +132,9 @@ class Anonymiser:
     def __init__(self, catalogue: Catalogue, profile: Profile = Profile.STANDARD) -> None:
         """Compile the plan."""
         self.plan = Plan(catalogue, profile)
-        people = catalogue.metrics.get(catalogue.facts.people)
-        self._people = operators.count(people.minimum, people.maximum) if people else operators.flag
+        self._readers = [
+            (total.path, operators.count(total.minimum, total.maximum)) for total in self.plan.totals.values()
+        ]
 
     def __call__(
         self,
@@ -166,11 +166,11 @@ class Anonymiser:
             raise not_an_object()
         plan = self.plan
         values = plan.read(document)
-        people = self._people(_at(document, plan.catalogue.facts.people))
-        users = people if type(people) is int else 0
+        totals = self._totals(document)
+        users = totals.get(plan.catalogue.facts.people, 0)
         too_few = [index for needed, index in plan.conditions if needed > users]
         evidence = _evidence(plan.catalogue, document)
-        protection = Protection(plan, values, Situation(users, evidence.made_at, month, previous))
+        protection = Protection(plan, values, Situation(totals, evidence.made_at, month, previous))
         protection.apply()
         explained = None
         if findings:
@@ -179,8 +179,13 @@ class Anonymiser:
             values[index] = None
         kept = [value if isinstance(value, int | str | tuple) else None for value in values]
         figures = {plan.slots[i].metric.emit: value for i in plan.people if (value := kept[i]) is not None}
-        following = Previous(plan.catalogue.digest, plan.profile, month, users, MappingProxyType(figures))
-        return Report(plan, kept, evidence, explained, following if month else None, seal=_SEAL)
+        following = protection.following(figures) if month else None
+        return Report(plan, kept, evidence, explained, following, seal=_SEAL)
+
+    def _totals(self, document: Mapping[str, Any]) -> dict[str, int]:
+        """Return the exact totals of people that *document* tells, by path."""
+        read = ((path, operator(_at(document, path))) for path, operator in self._readers)
+        return {path: total for path, total in read if type(total) is int}
 
 
 def not_an_object() -> UnusableInput:

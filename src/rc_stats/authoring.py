@@ -98,15 +98,16 @@ class _Metric(_Entry):
     privacy: str = ""
     first: str = ""
     last: str = ""
-    minimum: int = 0
-    maximum: int = 0
+    minimum: int = Field(0, ge=0, le=2**53)
+    maximum: int = Field(0, ge=0, le=2**53)
     vocabulary: str = ""
     of: str = ""
+    less: list[str] = []
     bands: str = ""
     key: str = ""
     linked: str = ""
     keys: str = ""
-    emit: str = Field("", pattern=r"\A([A-Za-z_][A-Za-z0-9_.]*)?\z")
+    emit: str = Field("", pattern=r"\A([A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*)?\z")
     fractional: bool = False
 
 
@@ -117,7 +118,7 @@ class _Head(_Entry):
     version: int = Field(ge=1)
     threshold: int = Field(ge=10)
     facts: _Facts
-    capacity: dict[Literal["exact", "standard", "strict"], int]
+    capacity: dict[Literal["exact", "standard", "strict"], int] = {}
     kinds: dict[str, _Kind]
     bands: dict[str, _Bands] = {}
 
@@ -197,17 +198,23 @@ def compile_catalogue(paths: Iterable[Path]) -> dict[str, Any]:
     head: dict[str, Any] = {}
     vocabularies: dict[str, Any] = {}
     metrics: list[Any] = []
+    problems: list[str] = []
     for path in paths:
         content = _read_toml(path)
         if path.name == "vocabularies.toml":
             vocabularies |= content
             continue
-        metrics += content.pop("metric", [])
-        vocabularies |= content.pop("vocabularies", {})
+        own_metrics, own_words = content.pop("metric", []), content.pop("vocabularies", {})
+        if not isinstance(own_metrics, list) or not isinstance(own_words, dict):
+            problems.append(f"{path.name}: metrics are [[metric]] tables, and vocabularies is a table of tables")
+            continue
+        metrics += own_metrics
+        vocabularies |= own_words
         head |= content
-    problems: list[str] = []
     checked_head = _checked(_Head, head, "head", problems)
-    checked_words = {n: _checked(_Vocabulary, v, f"vocabulary {n}", problems) for n, v in vocabularies.items()}
+    checked_words = {
+        n: _checked(_Vocabulary, v, f"vocabulary {ascii(n)[1:-1]}", problems) for n, v in vocabularies.items()
+    }
     checked_metrics = [_checked(_Metric, m, f"metric {_label(m)}", problems) for m in metrics]
     expanded = [m for c in checked_metrics if c for m in _expanded(c, checked_words, problems)]
     problems += [f"metric {path}: defined twice" for path in _repeated(m["path"] for m in expanded)]
@@ -219,7 +226,7 @@ def compile_catalogue(paths: Iterable[Path]) -> dict[str, Any]:
     for kind in checked_head["kinds"].values():
         if set(kind["operators"]) != {"drop"}:
             for profile in Profile:
-                kind.setdefault(profile, {})
+                kind.setdefault(str(profile), {})
     return {**checked_head, "vocabularies": checked_words, "metrics": expanded}
 
 
@@ -234,7 +241,7 @@ def _repeated(paths: Iterable[str]) -> list[str]:
 
 def _label(metric: Any) -> str:
     path = metric.get("path") if isinstance(metric, dict) else None
-    return path if isinstance(path, str) else "without a path"
+    return ascii(path)[1:-1] if isinstance(path, str) else "without a path"
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -242,7 +249,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UnusableInput(f"{path.name} can't be read: {error.strerror}.", rule="unreadable") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         raise CatalogueError([f"{path.name} is not TOML"]) from None
 
 
@@ -251,7 +258,7 @@ def _checked(model: type[_Entry], data: Any, where: str, problems: list[str]) ->
         return model.model_validate(data).model_dump(exclude_unset=True, by_alias=True)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False, include_context=False)
-        problems += [f"{where}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults]
+        problems += [f"{where}: {ascii('.'.join(map(str, fault['loc'])))[1:-1]}: {fault['msg']}" for fault in faults]
         return None
 
 
@@ -260,6 +267,8 @@ def _expanded(
 ) -> list[dict[str, Any]]:
     keys = metric.pop("keys", "")
     if not keys:
+        if "{" in metric["path"]:
+            problems.append(f"metric {metric['path']}: a family needs its keys")
         return [metric]
     words = vocabularies.get(keys)
     if words is None or f"{{{keys}}}" not in metric["path"]:

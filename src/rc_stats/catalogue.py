@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, cached_property
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -109,6 +110,7 @@ class Metric:
         first, last: Upstream versions, as far as known.
         added: Version of the catalogue that brought the entry.
         of: Path of the total that the counted people belong to.
+        less: Paths of totals to take off it: users that can't be among the counted people.
         key: Field of an item that tells its category.
         linked: Tables of one count over several periods share this name, and a pattern of hidden rows.
     """
@@ -133,6 +135,7 @@ class Metric:
     maximum: int = 0
     vocabulary: str = ""
     of: str = ""
+    less: tuple[str, ...] = ()
     bands: str = ""
     key: str = ""
     linked: str = ""
@@ -188,7 +191,7 @@ class Catalogue:
 
     def treatment(self, metric: Metric, profile: Profile) -> Treatment | None:
         """Return what *profile* does to *metric*; None where it never leaves."""
-        return self.kinds[metric.kind].treatments.get(profile)
+        return None if metric.is_dropped else self.kinds[metric.kind].treatments.get(profile)
 
     def leaving(self, profile: Profile) -> Iterator[tuple[Metric, Treatment]]:
         """Yield the metrics that *profile* lets through, with their treatment."""
@@ -218,13 +221,17 @@ class Catalogue:
 
         A consent keeps it. A path that is new, or whose meaning differs, was not agreed to.
         """
-        return {metric.emit: self._meaning(metric, treatment) for metric, treatment in self.leaving(profile)}
+        return self._fields[profile]
+
+    @cached_property
+    def _fields(self) -> Mapping[Profile, Mapping[str, str]]:
+        return {p: MappingProxyType({m.emit: self._meaning(m, t) for m, t in self.leaving(p)}) for p in Profile}
 
     def _meaning(self, metric: Metric, treatment: Treatment) -> str:
         words = self._word_digests[metric.vocabulary, metric.bands]
         meaning = [
             *(metric.path, metric.emit, metric.operator, metric.data_type, metric.minimum, metric.maximum),
-            *(metric.key, metric.of, metric.linked, metric.fractional, words, self.threshold),
+            *(metric.key, metric.of, metric.linked, metric.less, metric.fractional, words, self.threshold),
             *(treatment.significant, treatment.step, treatment.absent_zero, treatment.needs_people),
             *(treatment.parts, treatment.precision, treatment.bands, treatment.fold),
             *(treatment.frozen, treatment.days),
@@ -268,9 +275,9 @@ def catalogue_from_data(data: Mapping[str, Any]) -> Catalogue:
         facts=Facts(**data["facts"]),
         kinds={name: _kind(name, kind) for name, kind in data["kinds"].items()},
         vocabularies={name: _vocabulary(name, v) for name, v in data["vocabularies"].items()},
-        bands={name: _bands(b) for name, b in data["bands"].items()},
+        bands={name: _bands(b) for name, b in data.get("bands", {}).items()},
         metrics={m["path"]: _metric(m) for m in data["metrics"]},
-        capacity={Profile(name): bits for name, bits in data["capacity"].items()},
+        capacity={Profile(name): bits for name, bits in data.get("capacity", {}).items()},
         digest=meaning_digest(data),
     )
 
@@ -304,6 +311,7 @@ def _metric(data: Mapping[str, Any]) -> Metric:
     plain = dict(data)
     plain["json"] = tuple(data["json"].split("|"))
     plain["data_type"] = DataType(data["data_type"])
+    plain["less"] = tuple(data.get("less", ()))
     plain.setdefault("emit", default_emit(data["path"]))
     return Metric(**plain)
 
@@ -313,20 +321,22 @@ def default_emit(path: str) -> str:
     return path.partition("[]")[0].partition(".*")[0]
 
 
-_PROSE: Final = frozenset(
-    {"says", "useful", "reason", "privacy", "section", "source", "first", "last", "label", "title", "capacity"}
-)
+_PROSE: Final = frozenset({"says", "useful", "reason", "privacy", "section", "source", "first", "last"})
 
 
 def meaning_digest(data: Mapping[str, Any]) -> str:
     """Return ``sha256:…`` over the compiled *data* without its prose."""
+    meaning = {
+        **{key: value for key, value in data.items() if key not in ("title", "capacity")},
+        "kinds": {name: _without(kind, {"label"}) for name, kind in data["kinds"].items()},
+        "vocabularies": {name: _without(words, {"source"}) for name, words in data["vocabularies"].items()},
+        "metrics": [_without(metric, _PROSE) for metric in data["metrics"]],
+    }
+    return "sha256:" + hashlib.sha256(canonical(meaning)).hexdigest()
 
-    def meaning(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: meaning(inner) for key, inner in value.items() if key not in _PROSE}
-        return [meaning(inner) for inner in value] if isinstance(value, list) else value
 
-    return "sha256:" + hashlib.sha256(canonical(meaning(data))).hexdigest()
+def _without(entry: Mapping[str, Any], prose: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key not in prose}
 
 
 @cache

@@ -7,7 +7,6 @@ Errors are one line on standard error, without a traceback and without a value f
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
 _KINDS = ["unregistered", "registered", "hosted"]
 _PROFILES = ["exact", "standard", "strict"]
 
+_FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST_MOMENT = datetime(2100, 1, 1, tzinfo=UTC)
+
 FILE = click.argument("file", default="-", metavar="[FILE|-]", type=click.Path(allow_dash=True))
 
 
@@ -43,12 +45,10 @@ def run(arguments: Sequence[str]) -> int:
         return _failed("Interrupted.", 1)
     except click.ClickException as error:
         return _failed(f"{' '.join(error.format_message().split())} See rc-stats --help.", UsageError.exit_code)
-    except OSError as error:
-        if error.errno != errno.EPIPE:
-            return _failed(f"The output can't be written: {error.strerror}.", 1)
-        # Whoever read the output has seen enough. The interpreter must not try to flush the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except _ReaderLeft:
         return 0
+    except OSError as error:
+        return _failed(f"The output can't be written: {error.strerror}.", 1)
     return result if isinstance(result, int) else 0
 
 
@@ -70,7 +70,12 @@ def group() -> None:
 @contextmanager
 def _opened(name: str) -> Iterator[BinaryIO]:
     if name == "-":
-        yield sys.stdin.buffer
+        if sys.stdin is None:
+            raise UnusableInput("There is no standard input.", rule="unreadable")
+        try:
+            yield sys.stdin.buffer
+        except OSError as error:
+            raise UnusableInput(f"Standard input can't be read: {error.strerror}.", rule="unreadable") from None
         return
     try:
         file = Path(name).open("rb")  # noqa: SIM115 - an error of opening is told apart from one of reading
@@ -79,8 +84,8 @@ def _opened(name: str) -> Iterator[BinaryIO]:
     with file:
         try:
             yield file
-        except IsADirectoryError:
-            raise UnusableInput("The file is a directory.", rule="unreadable") from None
+        except OSError as error:
+            raise UnusableInput(f"The file can't be read: {error.strerror}.", rule="unreadable") from None
 
 
 def _moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime:
@@ -90,7 +95,10 @@ def _moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise click.BadParameter("give a date or time such as 2026-08-17 or 2026-08-17T03:12:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not _FIRST_MOMENT <= moment < _LAST_MOMENT:
+        raise click.BadParameter("a report counts for a month from 2000 to 2099")
+    return moment
 
 
 def _style(text: str, role: str) -> str:
@@ -106,7 +114,12 @@ def _style(text: str, role: str) -> str:
 
 
 def _is_styled() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return (
+        sys.stdout is not None
+        and sys.stdout.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
 
 
 @group.command()
@@ -172,8 +185,7 @@ def preview(
                 lines = [f"{payload.envelope.method} {payload.envelope.url}"]
                 lines += [f"{name}: {value}" for name, value in payload.envelope.headers]
                 click.echo("\n".join(lines), err=True)
-            sys.stdout.buffer.write(payload.body)
-            sys.stdout.buffer.flush()
+            _write(payload.body)
         return exit_code
     from rc_stats.render import as_data, as_html, as_text, view_of
 
@@ -181,15 +193,30 @@ def preview(
     if format_ == "text":
         _print(as_text(view, style=_style) if _is_styled() else as_text(view))
     else:
-        _print(_json(as_data(view)) if format_ == "json" else as_html(view))
+        _print(_json(as_data(view)) if format_ == "json" else as_html(view), is_machine=True)
     return exit_code
 
 
-def _print(text: str) -> None:
-    stream = sys.stdout
-    stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    stream.write(text)
-    stream.flush()
+class _ReaderLeft(Exception):
+    """Whoever read the output has seen enough."""
+
+
+def _write(output: bytes) -> None:
+    if sys.stdout is None:
+        raise UsageError("There is no standard output.", rule="no-output")
+    try:
+        sys.stdout.buffer.write(output)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # The interpreter must not try to flush the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise _ReaderLeft from None
+
+
+def _print(text: str, *, is_machine: bool = False) -> None:
+    """Write text in the terminal's encoding, or what a machine reads in UTF-8 whatever the locale."""
+    encoding = "utf-8" if is_machine or sys.stdout is None else sys.stdout.encoding
+    _write(text.encode(encoding, errors="replace"))
 
 
 def _json(data: object) -> str:
@@ -220,7 +247,7 @@ def explain(path: str, format_: str) -> int:
             remedy=_similar(path, catalogue),
         )
     if format_ == "json":
-        _print(_json(metric_data(metric, catalogue, policy)))
+        _print(_json(metric_data(metric, catalogue, policy)), is_machine=True)
     else:
         _print(metric_text(metric, catalogue, policy))
     return 0
@@ -252,19 +279,20 @@ def metrics(
     from rc_stats.catalogue import load_catalogue
     from rc_stats.policy import load_policy
     from rc_stats.render.reference import metric_data, metrics_markdown, metrics_text
+    from rc_stats.render.words import many
 
     if lint:
         from rc_stats.authoring import read_catalogue
 
         checked = read_catalogue([Path(name) for name in lint])
-        _print(f"{checked.name} version {checked.version}: {len(checked.metrics)} metrics, no problems.\n")
+        _print(f"{checked.name} version {checked.version}: {many(len(checked.metrics), 'metric')}, no problems.\n")
         return 0
     catalogue, policy = load_catalogue(), load_policy()
     chosen = _chosen(catalogue, section, data_type, leaving)
     if format_ == "json":
-        _print(_json([metric_data(metric, catalogue, policy) for metric in chosen]))
+        _print(_json([metric_data(metric, catalogue, policy) for metric in chosen]), is_machine=True)
     elif format_ == "markdown":
-        _print(metrics_markdown(chosen, catalogue))
+        _print(metrics_markdown(chosen, catalogue), is_machine=True)
     else:
         _print(metrics_text(chosen, catalogue))
     return 0
@@ -302,6 +330,7 @@ def check(*, file: str, format_: str, show_values: bool) -> int:
     from rc_stats.anonymise import Anonymiser
     from rc_stats.catalogue import load_catalogue
     from rc_stats.render.view import drift_lines
+    from rc_stats.render.words import many
     from rc_stats.sources import read_documents
 
     anonymiser = Anonymiser(load_catalogue())
@@ -315,13 +344,12 @@ def check(*, file: str, format_: str, show_values: bool) -> int:
         raise UnusableInput("The input holds no statistics document.", rule="no-document")
     found = sorted(lines)
     if format_ == "json":
-        _print(_json({"documents": count, "drift": found}))
+        _print(_json({"documents": count, "drift": found}), is_machine=True)
     else:
-        many = "one document" if count == 1 else f"{count} documents"
-        _print("".join(f"{line}\n" for line in found) or f"No drift in {many}.\n")
+        _print("".join(f"{line}\n" for line in found) or f"No drift in {many(count, 'document')}.\n")
     if found:
         raise DriftFound(
-            f"{len(found)} path{'s' if len(found) > 1 else ''} that the catalogue doesn't know; dropped.",
+            f"{many(len(found), 'path')} that the catalogue doesn't know; dropped.",
             rule="drift",
             remedy="" if show_values else "To see unknown keys spelt out: --show-values",
         )

@@ -60,7 +60,7 @@ class Consent:
     Attributes:
         scope: Data types agreed to; empty unless granted.
         catalogue: Name of the catalogue.
-        fields: Field set agreed to, as :meth:`Terms.fields` gives it.
+        fields: Field sets agreed to: that of the profile and, since a coarser one tells less, of each coarser one.
         policy_date: Effective date of the policy agreed to.
         at: When, with a time zone.
         by: A label of who decided; never leaves.
@@ -73,11 +73,20 @@ class Consent:
     catalogue_version: int = 0
     catalogue_digest: str = ""
     profile: Profile | None = None
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[Profile, Mapping[str, str]] = field(default_factory=dict)
     policy_date: date | None = None
     at: datetime | None = None
     by: str = ""
     is_hypothetical: bool = False
+
+    def __post_init__(self) -> None:
+        """Take plain words for what they name, and refuse others."""
+        try:
+            object.__setattr__(self, "state", ConsentState(self.state))
+            object.__setattr__(self, "scope", frozenset(DataType(name) for name in self.scope))
+            object.__setattr__(self, "profile", None if self.profile is None else Profile(self.profile))
+        except ValueError:
+            raise UsageError("A consent has a known state, scope and profile.", rule="consent") from None
 
     def grant(self, terms: Terms, *, at: datetime, by: str = "", scope: Iterable[DataType] = DEFAULT_SCOPE) -> Consent:
         """
@@ -100,7 +109,9 @@ class Consent:
             catalogue_version=terms.catalogue.version,
             catalogue_digest=terms.catalogue.digest,
             profile=terms.profile,
-            fields=MappingProxyType(dict(terms.fields())),
+            fields=MappingProxyType(
+                {p: terms.catalogue.fields(p) for p in Profile if p.coarseness >= terms.profile.coarseness}
+            ),
             policy_date=terms.policy.effective,
             at=_aware(at),
             by=by,

@@ -1,427 +1,56 @@
 """
-The gate: whether anything may leave, which data types, and why; and the only place where a payload is made.
+The gate: the only place where a payload is made, out of a report and a decision.
 
-:func:`decide` is pure and total: it looks at everything, never stops at the first reason, and any doubt is a no.
-:func:`clear` turns a report and a decision into frozen bytes, or refuses.
+:func:`clear` turns the two into frozen bytes, or refuses. What decides is in :mod:`rc_stats.decision` and can be had
+from here as well.
 
-Policy: privacy-policy@2023-01-05#statistics-sharing, #toggle, #kinds.
+Policy: privacy-policy@2023-01-05#statistics-sharing.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from rc_stats._version import __version__
-from rc_stats.anonymise import Evidence, Report
-from rc_stats.catalogue import Profile, field_changes
-from rc_stats.consent import SCOPES, Consent, ConsentState, Terms
+from rc_stats.anonymise import Report
+from rc_stats.catalogue import Profile
+from rc_stats.decision import (
+    Decision,
+    Effect,
+    Objections,
+    Reason,
+    Switches,
+    Workspace,
+    decide,
+    is_taken,
+    scopes_of,
+)
 from rc_stats.errors import GateClosed, UsageError
-from rc_stats.policy import Condition, DataType, Policy, Recipient, Verdict, WorkspaceKind
+from rc_stats.policy import Recipient
 from rc_stats.wire import canonical
+
+__all__ = [
+    "Decision",
+    "Effect",
+    "Envelope",
+    "Objections",
+    "Payload",
+    "Reason",
+    "Switches",
+    "Workspace",
+    "clear",
+    "decide",
+    "genuine",
+    "period_of",
+    "scopes_of",
+]
 
 FORMAT: Final = 1
 """Version of the payload's own shape."""
-
-_CLOCK_DOUBT: Final = timedelta(days=1)
-
-
-class Effect(StrEnum):
-    """What a reason does: close the gate, or keep a part of the statistics here."""
-
-    CLOSES = "closes"
-    NARROWS = "narrows"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """
-    One rule that decided.
-
-    Attributes:
-        code: Stable, in kebab case.
-        clause: Citation of the policy.
-        message: What the rule found, without any value of the document.
-        remedy: What would change it; empty where nothing would.
-        data_type: The data type that stays here, for a rule that narrows to one.
-        metrics: Payload paths that stay here, for a rule about single metrics.
-    """
-
-    code: str
-    effect: Effect
-    clause: str
-    message: str
-    remedy: str = ""
-    data_type: DataType | None = None
-    metrics: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Switches:
-    """
-    The kill switches. They can only close the gate.
-
-    Attributes:
-        on: Names of the environment variables that are set to anything but ``0``, ``false`` or nothing.
-    """
-
-    on: tuple[str, ...] = ()
-
-    @staticmethod
-    def from_environment(environment: Mapping[str, str]) -> Switches:
-        """Return the switches that *environment* sets."""
-        off = {"", "0", "false"}
-        return Switches(tuple(name for name in _SWITCHES if environment.get(name, "").strip().lower() not in off))
-
-
-_SWITCHES: Final = {
-    "RC_STATS_DISABLE": ("switch-rc-stats", "toggle"),
-    "DO_NOT_TRACK": ("switch-do-not-track", "do-not-track"),
-    "RC_DISABLE_STATISTICS_REPORTING": ("switch-upstream", "toggle"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Objections:
-    """
-    What the admin doesn't want of a recipient.
-
-    Attributes:
-        subprocessors: Names, as the policy's list spells them, in any case.
-        countries: Where statistics may be processed; None for anywhere.
-    """
-
-    subprocessors: frozenset[str] = frozenset()
-    countries: frozenset[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Workspace:
-    """
-    What the caller says of the workspace; a document can't prove it.
-
-    Attributes:
-        kind: The strictest unless told otherwise.
-    """
-
-    kind: WorkspaceKind = WorkspaceKind.UNREGISTERED
-    objections: Objections = field(default_factory=Objections)
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """
-    The answer of the gate, with every reason.
-
-    Attributes:
-        allowed: Data types that may leave; empty when the answer is no.
-        without: Payload paths that stay although their data type may leave.
-        reasons: All that close or narrow, in a fixed order.
-        is_hypothetical: It answers a "what if?"; its payload can be looked at and not be sent.
-        catalogue_digest, profile, evidence: What was judged; a report that differs is not cleared by it.
-    """
-
-    allowed: frozenset[DataType]
-    without: frozenset[str]
-    reasons: tuple[Reason, ...]
-    is_hypothetical: bool
-    workspace: Workspace
-    recipient: Recipient
-    now: datetime
-    catalogue_digest: str
-    profile: Profile
-    evidence: Evidence | None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether anything may leave."""
-        return bool(self.allowed)
-
-    @property
-    def closing(self) -> tuple[Reason, ...]:
-        """The reasons that close the gate."""
-        return tuple(reason for reason in self.reasons if reason.effect is Effect.CLOSES)
-
-
-def decide(
-    workspace: Workspace,
-    consent: Consent,
-    recipient: Recipient,
-    switches: Switches,
-    now: datetime,
-    *,
-    terms: Terms,
-    evidence: Evidence | None = None,
-) -> Decision:
-    """
-    Return which data types may leave, and all reasons that close or narrow the gate. It never raises on any state.
-
-    Policy: privacy-policy@2023-01-05#statistics-sharing, #kinds.
-
-    Args:
-        now: The caller's clock, with a time zone.
-        terms: What is offered now; compared with what was agreed to.
-        evidence: What the document tells about itself. Without it nothing is cleared: a decision about no document.
-    """
-    policy = terms.policy
-    reasons = []
-    if now.tzinfo is None:
-        now = now.replace(tzinfo=UTC)
-        reasons.append(
-            _reason(
-                policy, "clock-without-zone", "toggle", "The caller's clock has no time zone.", "Pass an aware time."
-            )
-        )
-    reasons += [
-        *_about_workspace(workspace, evidence, policy),
-        *_about_switches(switches, policy),
-        *_about_consent(consent, terms, now),
-        *_about_document(consent, evidence, now, policy),
-        *_about_recipient(recipient, workspace.objections, policy),
-    ]
-    narrowing = [
-        *_about_data_types(workspace, consent, evidence, policy),
-        *_about_fields(consent, terms),
-    ]
-    staying = {reason.data_type for reason in narrowing if reason.data_type is not None}
-    allowed = frozenset(DataType) - staying
-    if not reasons and not allowed:
-        reasons.append(_reason(policy, "nothing-left", "statistics-sharing", "No data type is left that may leave."))
-    return Decision(
-        allowed=frozenset() if reasons else allowed,
-        without=frozenset(path for reason in narrowing for path in reason.metrics),
-        reasons=(*reasons, *narrowing),
-        is_hypothetical=consent.is_hypothetical,
-        workspace=workspace,
-        recipient=recipient,
-        now=now,
-        catalogue_digest=terms.catalogue.digest,
-        profile=terms.profile,
-        evidence=evidence,
-    )
-
-
-def _reason(policy: Policy, code: str, clause: str, message: str, remedy: str = "") -> Reason:
-    return Reason(code, Effect.CLOSES, policy.clauses[clause].citation, message, remedy)
-
-
-def _about_workspace(workspace: Workspace, evidence: Evidence | None, policy: Policy) -> Iterator[Reason]:
-    if workspace.kind is WorkspaceKind.UNREGISTERED:
-        yield _reason(
-            policy,
-            "workspace-unregistered",
-            "registration",
-            "This workspace is not registered.",
-            "Register the workspace, then say so: --workspace registered.",
-        )
-    elif evidence is not None and evidence.is_hosted is not None:
-        is_hosted = workspace.kind is WorkspaceKind.HOSTED
-        if is_hosted != evidence.is_hosted:
-            yield _reason(
-                policy,
-                "workspace-disagreement",
-                "kinds",
-                "The document and the caller disagree on whether the vendor hosts this workspace.",
-                "Correct --workspace, or DEPLOY_PLATFORM in the server's environment.",
-            )
-
-
-def _about_switches(switches: Switches, policy: Policy) -> Iterator[Reason]:
-    for name in switches.on:
-        code, clause = _SWITCHES[name]
-        yield _reason(
-            policy, code, clause, f"The environment variable {name} is set.", f"Unset {name}, or set it to 0."
-        )
-
-
-def _about_consent(consent: Consent, terms: Terms, now: datetime) -> Iterator[Reason]:
-    policy = terms.policy
-    if consent.state is not ConsentState.GRANTED:
-        message = {
-            ConsentState.UNDECIDED: "Nobody has agreed to share statistics.",
-            ConsentState.DECLINED: "The admin declined to share statistics.",
-            ConsentState.WITHDRAWN: "The admin withdrew the consent to share statistics.",
-        }[consent.state]
-        yield _reason(
-            policy,
-            f"consent-{consent.state}",
-            "statistics-sharing",
-            message,
-            "Only an admin can change it: to see what a yes would send, add --opt-in.",
-        )
-        return
-    if consent.at is None or consent.at > now:
-        yield _reason(
-            policy, "consent-in-future", "toggle", "The consent is dated after now.", "Check the clock, or agree again."
-        )
-    if consent.policy_date != policy.effective:
-        yield _reason(
-            policy,
-            "policy-changed",
-            "changes",
-            "The consent was given under a policy of another date.",
-            "Read what changed and agree again.",
-        )
-    if consent.catalogue != terms.catalogue.name:
-        yield _reason(
-            policy,
-            "catalogue-other",
-            "third-party-apps",
-            "The consent was given to another catalogue.",
-            "Agree to this catalogue on its own.",
-        )
-    if consent.profile is None or terms.profile.coarseness < consent.profile.coarseness:
-        yield _reason(
-            policy,
-            "profile-finer",
-            "statistics-sharing",
-            "The consent was given to a coarser profile.",
-            "Use the profile that was agreed to, or agree again.",
-        )
-
-
-def _about_document(consent: Consent, evidence: Evidence | None, now: datetime, policy: Policy) -> Iterator[Reason]:
-    if evidence is None:
-        return
-    made_at = evidence.made_at
-    if made_at is not None and made_at > now + _CLOCK_DOUBT:
-        yield _reason(
-            policy, "document-in-future", "toggle", "The document is dated after now.", "Check the server's clock."
-        )
-    if consent.state is not ConsentState.GRANTED or consent.is_hypothetical:
-        return
-    if made_at is None:
-        yield _reason(
-            policy,
-            "document-undated",
-            "toggle",
-            "The document doesn't say when it was made, so it may be older than the consent.",
-            "Use a document with a readable createdAt.",
-        )
-    elif consent.at is not None and made_at < consent.at:
-        yield _reason(
-            policy,
-            "document-before-consent",
-            "toggle",
-            "The document was made before the admin agreed.",
-            "Wait for the next daily document.",
-        )
-
-
-def _about_recipient(recipient: Recipient, objections: Objections, policy: Policy) -> Iterator[Reason]:
-    refused = {name.casefold() for name in objections.subprocessors}
-    companies = {recipient.name: (recipient.name,), **{s.name: (s.name, *s.aliases) for s in recipient.subprocessors}}
-    names = [name for name, spellings in companies.items() if refused & {s.casefold() for s in spellings}]
-    if names:
-        yield _reason(
-            policy,
-            "recipient-objection",
-            "subprocessor-objection",
-            f"The admin objects to {', '.join(names)}; {recipient.name} may pass statistics there.",
-            "Withdraw the objection, or choose another recipient.",
-        )
-    listed = {s.casefold() for company in policy.subprocessors for s in (company.name, *company.aliases)}
-    listed |= {other.name.casefold() for other in policy.recipients.values()}
-    if not refused <= listed | {s.casefold() for spellings in companies.values() for s in spellings}:
-        yield _reason(
-            policy,
-            "objection-unknown",
-            "subprocessor-objection",
-            "An objection names a company that is not on the policy's list of subprocessors.",
-            "Spell the company as the list does, or take the objection back.",
-        )
-    if objections.countries is not None:
-        allowed = {country.casefold() for country in objections.countries}
-        places = {recipient.country, *(place for s in recipient.subprocessors for place in s.locations)}
-        outside = sorted(place for place in places if place.casefold() not in allowed)
-        unknown = any(not s.locations for s in recipient.subprocessors)
-        if outside or unknown:
-            where = [*outside, *(["places that the policy doesn't name"] if unknown else [])]
-            yield _reason(
-                policy,
-                "recipient-country",
-                "transfer",
-                f"{recipient.name} may process statistics in {', '.join(where)}, which the admin doesn't allow.",
-                "Allow these countries, or choose another recipient.",
-            )
-
-
-def _about_data_types(
-    workspace: Workspace, consent: Consent, evidence: Evidence | None, policy: Policy
-) -> Iterator[Reason]:
-    for data_type in DataType:
-        cell = policy.matrix[data_type, workspace.kind]
-        clause = policy.clauses[cell.clause].citation
-        if cell.verdict is Verdict.NEVER:
-            message = (
-                f"{_NAMES[data_type]} is never part of statistics of a workspace that is {_KINDS[workspace.kind]}."
-            )
-            yield Reason(f"never-{_dashed(data_type)}", Effect.NARROWS, clause, message, "", data_type)
-        elif consent.state is ConsentState.GRANTED and data_type not in consent.scope:
-            yield Reason(
-                f"scope-{_dashed(data_type)}",
-                Effect.NARROWS,
-                clause,
-                f"{_NAMES[data_type]} is not in the scope that was agreed to.",
-                f"Agree to it as well: --scope {_listed(consent.scope | {data_type})}.",
-                data_type,
-            )
-        elif cell.condition is Condition.APPS_INSTALLED and not (evidence is not None and evidence.has_apps):
-            yield Reason(
-                "apps-not-installed",
-                Effect.NARROWS,
-                clause,
-                "App data stays here: no app is installed.",
-                "It changes by itself once an app is installed.",
-                data_type,
-            )
-
-
-def _about_fields(consent: Consent, terms: Terms) -> Iterator[Reason]:
-    if consent.state is not ConsentState.GRANTED or consent.catalogue_digest == terms.catalogue.digest:
-        return
-    if consent.profile is not terms.profile:
-        # A coarser profile than the agreed one has other meanings for the same fields: only new paths are news.
-        offered = {path: consent.fields.get(path, meaning) for path, meaning in terms.fields().items()}
-    else:
-        offered = dict(terms.fields())
-    new = frozenset(change.path for change in field_changes(consent.fields, offered) if change.what != "removed")
-    if new:
-        yield Reason(
-            "catalogue-grown",
-            Effect.NARROWS,
-            terms.policy.clauses["statistics-sharing"].citation,
-            f"{len(new)} metric{'s are' if len(new) != 1 else ' is'} new or changed since the admin agreed.",
-            "Look at what is new and agree again.",
-            metrics=new,
-        )
-
-
-_NAMES: Final = {
-    DataType.ACCOUNT: "Account data (the setup wizard's answers)",
-    DataType.USAGE: "Usage data",
-    DataType.APP: "App data",
-    DataType.USER_CONTENT: "User content",
-    DataType.TRACKING: "Tracking data",
-}
-_KINDS: Final = {
-    WorkspaceKind.UNREGISTERED: "not registered",
-    WorkspaceKind.REGISTERED: "registered",
-    WorkspaceKind.HOSTED: "hosted by the vendor",
-}
-
-
-def _listed(scope: frozenset[DataType]) -> str:
-    return ",".join(data_type for data_type in SCOPES if data_type in scope)
-
-
-def _dashed(data_type: DataType) -> str:
-    return data_type.replace("_", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,30 +67,56 @@ class Envelope:
     headers: tuple[tuple[str, str], ...]
 
 
-class Payload:
-    """
-    The frozen bytes that may leave. Only :func:`clear` makes one; it can't change, and a forged one is refused.
-
-    Attributes:
-        body: Canonical JSON: UTF-8, sorted keys, integers only, one newline at the end.
-        sha256: Hexadecimal digest of *body*.
-        period: Month or day that the report counts for, by the caller's clock.
-        is_hypothetical: It answers a "what if?" and can't be sent.
-    """
-
-    __slots__ = ("__weakref__", "body", "decision", "envelope", "is_hypothetical", "period", "sha256")
-
+@dataclass(frozen=True, slots=True)
+class _Contents:
     body: bytes
     sha256: str
     period: str
     envelope: Envelope
     decision: Decision
-    is_hypothetical: bool
+
+
+class Payload:
+    """The frozen bytes that may leave. Only :func:`clear` makes one; it can't change, and a forged one is refused."""
+
+    __slots__ = ("__weakref__", "_contents")
+
+    _contents: _Contents
 
     def __init__(self, *, seal: _Seal) -> None:
         """Refuse everybody but this module."""
         if seal is not _SEAL:
             raise TypeError("Only the gate makes a Payload: call clear(report, decision).")
+
+    @property
+    def body(self) -> bytes:
+        """Canonical JSON: UTF-8, sorted keys, integers only, one newline at the end."""
+        return self._contents.body
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal digest of the body."""
+        return self._contents.sha256
+
+    @property
+    def period(self) -> str:
+        """Month or day that the report counts for, by the caller's clock."""
+        return self._contents.period
+
+    @property
+    def envelope(self) -> Envelope:
+        """Everything of the request but its body."""
+        return self._contents.envelope
+
+    @property
+    def decision(self) -> Decision:
+        """The decision that cleared it."""
+        return self._contents.decision
+
+    @property
+    def is_hypothetical(self) -> bool:
+        """Whether it answers a "what if?" and can't be sent."""
+        return self._contents.decision.is_hypothetical
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse: a payload can't change."""
@@ -481,7 +136,7 @@ class _Seal:
 
 
 _SEAL: Final = _Seal()
-_CLEARED: Final[WeakKeyDictionary[Payload, tuple[object, ...]]] = WeakKeyDictionary()
+_CLEARED: Final[WeakKeyDictionary[Payload, _Contents]] = WeakKeyDictionary()
 
 
 def clear(report: Report, decision: Decision) -> Payload:
@@ -493,6 +148,8 @@ def clear(report: Report, decision: Decision) -> Payload:
     Raises:
         GateClosed: The decision is no (its reasons' codes are in the message), or it was taken about something else.
     """
+    if not is_taken(decision):
+        raise GateClosed("This is no decision that the gate has taken.", rule="forged-decision")
     if not decision.is_open:
         codes = ", ".join(reason.code for reason in decision.closing)
         remedy = next((reason.remedy for reason in decision.closing if reason.remedy), "")
@@ -519,16 +176,12 @@ def clear(report: Report, decision: Decision) -> Payload:
         }
     )
     sha256 = hashlib.sha256(body).hexdigest()
-    payload = Payload(seal=_SEAL)
     envelope = _envelope(decision.recipient, body, period, sha256)
-    contents = (body, sha256, period, envelope, decision, decision.is_hypothetical)
-    for name, value in zip(_CONTENTS, contents, strict=True):
-        object.__setattr__(payload, name, value)
+    payload = Payload(seal=_SEAL)
+    contents = _Contents(body, sha256, period, envelope, decision)
+    object.__setattr__(payload, "_contents", contents)
     _CLEARED[payload] = contents
     return payload
-
-
-_CONTENTS: Final = ("body", "sha256", "period", "envelope", "decision", "is_hypothetical")
 
 
 def genuine(payload: object) -> Payload:
@@ -540,11 +193,16 @@ def genuine(payload: object) -> Payload:
     """
     if type(payload) is Payload:
         contents = _CLEARED.get(payload)
-        if contents is not None and all(
-            getattr(payload, name, None) is value for name, value in zip(_CONTENTS, contents, strict=True)
-        ):
+        is_own = contents is not None and getattr(payload, "_contents", None) is contents
+        if contents is not None and is_own and _is_whole(contents):
             return payload
     raise GateClosed("This is no payload that the gate has cleared.", rule="forged-payload")
+
+
+def _is_whole(contents: _Contents) -> bool:
+    """Say whether the bytes are still those that were digested; even a frozen object can be forced."""
+    headers = _envelope(contents.decision.recipient, contents.body, contents.period, contents.sha256)
+    return hashlib.sha256(contents.body).hexdigest() == contents.sha256 and headers == contents.envelope
 
 
 def period_of(now: datetime, profile: Profile) -> str:
@@ -554,9 +212,12 @@ def period_of(now: datetime, profile: Profile) -> str:
     Raises:
         UsageError: ``time-zone`` if *now* has none.
     """
-    if now.tzinfo is None:
+    if now.utcoffset() is None:
         raise UsageError("The caller's clock needs a time zone.", rule="time-zone")
-    moment = now.astimezone(UTC)
+    try:
+        moment = now.astimezone(UTC)
+    except OverflowError:
+        raise UsageError("The caller's clock is not of this century.", rule="clock") from None
     return moment.strftime("%Y-%m-%d" if profile is Profile.EXACT else "%Y-%m")
 
 
@@ -576,16 +237,3 @@ def _envelope(recipient: Recipient, body: bytes, period: str, sha256: str) -> En
             ("User-Agent", f"rc-stats/{__version__.partition('.')[0]}"),
         ),
     )
-
-
-def scopes_of(text: str) -> frozenset[DataType]:
-    """
-    Return the scope that *text* names, such as ``usage,app``.
-
-    Raises:
-        UsageError: ``scope``.
-    """
-    names = {name.strip() for name in text.split(",")}
-    if not names or not names <= set(SCOPES):
-        raise UsageError("A scope is one or more of usage, app and account, with commas between.", rule="scope")
-    return frozenset(DataType(name) for name in names)

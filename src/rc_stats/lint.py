@@ -9,10 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from rc_stats.capacity import total_bits
-from rc_stats.catalogue import DROP, OPERATORS, PEOPLE_OPERATORS, Catalogue, Metric, Profile
+from rc_stats.catalogue import (
+    DROP,
+    OPERATORS,
+    PEOPLE_OPERATORS,
+    Catalogue,
+    Metric,
+    Profile,
+    Treatment,
+    default_emit,
+)
 from rc_stats.policy import DataType, Policy
 
 _BOUNDED: Final = frozenset({"count", "sum", "length", "band", "split", "table"})
@@ -121,7 +131,7 @@ def _table_order(metric: Metric, context: Context) -> Iterator[str]:
 
 def _people(metric: Metric, context: Context) -> Iterator[str]:
     catalogue = context[0]
-    if metric.operator in ("split", "table") and metric.of not in catalogue.metrics:
+    if metric.operator in ("split", "table") and not {metric.of, *metric.less} <= set(catalogue.metrics):
         yield "needs the total that its people belong to"
     if metric.operator not in PEOPLE_OPERATORS:
         return
@@ -149,6 +159,26 @@ def _monotone(metric: Metric, context: Context) -> Iterator[str]:
     lets_through = [treatment is not None and not treatment.withhold for treatment in treatments]
     if sorted(lets_through, reverse=True) != lets_through:
         yield "a stricter profile lets through what a laxer one withholds"
+    leaving = [treatment for treatment in treatments if treatment is not None and not treatment.withhold]
+    if any(not _is_coarser(strict, lax) for lax, strict in pairwise(leaving)):
+        yield "a stricter profile tells more than a laxer one"
+
+
+def _is_coarser(strict: Treatment, lax: Treatment) -> bool:
+    """Say whether what *strict* gives is a function of what *lax* gives, or less."""
+    many = 99
+    return (
+        strict.needs_people >= lax.needs_people
+        and strict.absent_zero >= lax.absent_zero
+        and (strict.significant or many) <= (lax.significant or many)
+        and strict.step % lax.step == 0
+        and strict.parts <= lax.parts
+        and (strict.precision, lax.precision) != ("month", "year")
+        and (strict.bands, lax.bands) != ("fine", "coarse")
+        and (lax.fold is None or strict.fold == lax.fold)
+        and strict.frozen >= lax.frozen
+        and set(strict.days) <= set(lax.days)
+    )
 
 
 def _unique_emits(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]:
@@ -159,6 +189,11 @@ def _unique_emits(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]:
         if metric.emit in seen:
             yield metric.path, f"stands at the same place in the payload as {seen[metric.emit].path}"
         seen[metric.emit] = metric
+    for metric in catalogue.metrics.values():
+        other = seen.get(default_emit(metric.path))
+        is_elsewhere = other is not None and other.emit != default_emit(other.path) and other is not metric
+        if other is not None and is_elsewhere and (metric.is_dropped or metric.emit != other.emit):
+            yield other.path, f"stands in the payload where {metric.path} stands in the document"
     for emit, metric in seen.items():
         for end in range(len(emit)):
             if emit[end] == "." and emit[:end] in seen:
@@ -183,6 +218,9 @@ def _words(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]:
         folded = {member.lower() for member in vocabulary.members}
         if len(folded) != len(vocabulary.members):
             yield f"vocabulary {name}", "has members that differ only by case"
+        stood_for = {vocabulary.true_is, vocabulary.empty_is, *vocabulary.words.values()} - {None}
+        if not stood_for <= set(vocabulary.members):
+            yield f"vocabulary {name}", "lets something stand for a word that is not listed"
         every = [*vocabulary.members, *(g for groups in vocabulary.groups.values() for g in groups.values())]
         if any(not 0 < len(word) <= 60 or not word.isascii() or not word.isprintable() for word in every):
             yield f"vocabulary {name}", "has a member that is no short plain word"
@@ -211,8 +249,9 @@ def _facts(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]:
 
 def _capacity(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]:
     for profile in Profile:
-        bits, budget = total_bits(catalogue, profile), catalogue.capacity.get(profile, 0)
-        if bits > budget:
+        budget = catalogue.capacity.get(profile)
+        bits = total_bits(catalogue, profile) if budget is not None else 0
+        if budget is not None and bits > budget:
             yield f"profile {profile}", f"can tell {bits} bits, over its budget of {budget}"
 
 

@@ -236,7 +236,7 @@ def agreed(operator: Operator, inner: str) -> Operator:
         texts = [item.get(inner) if isinstance(item, Mapping) else () for item in value]
         if not texts:
             return Refusal.NOT_SET
-        if all(text is texts[0] or text == texts[0] for text in texts) and type(texts[0]) is str:
+        if all(type(text) is str and text == texts[0] for text in texts):
             return operator(texts[0])
         found = {operator(text) for text in texts}
         return found.pop() if len(found) == 1 else OTHER

@@ -47,7 +47,7 @@ class Previous:
 
     Attributes:
         month: The month that the figures count for.
-        users: The exact number of users that they were made from; it doesn't leave by this way.
+        totals: The exact totals, by path, of the people that they were made from; they don't leave by this way.
         figures: Payload path to value; what was withheld is absent.
         is_usable: False for one that could not be read.
     """
@@ -55,7 +55,7 @@ class Previous:
     catalogue_digest: str
     profile: Profile
     month: str
-    users: int
+    totals: Mapping[str, int]
     figures: Mapping[str, Value]
     is_usable: bool = True
 
@@ -70,9 +70,13 @@ class Previous:
                 "is_usable": self.is_usable,
                 "month": self.month,
                 "profile": self.profile,
-                "users": self.users,
+                "totals": dict(self.totals),
             }
         )
+
+
+UNUSABLE: Final = Previous("", Profile.STANDARD, "", MappingProxyType({}), MappingProxyType({}), is_usable=False)
+"""A report before that can't be read. It is not the same as none."""
 
 
 def read_previous(data: bytes) -> Previous:
@@ -84,7 +88,7 @@ def read_previous(data: bytes) -> Previous:
         is_whole = (
             kept["format"] == _FORMAT
             and plain
-            and type(kept["users"]) is int
+            and all(type(total) is int for total in kept["totals"].values())
             and bool(_MONTH.fullmatch(kept["month"]))
             and kept["is_usable"] is True
         )
@@ -92,12 +96,12 @@ def read_previous(data: bytes) -> Previous:
             kept["catalogue"],
             Profile(kept["profile"]),
             kept["month"],
-            kept["users"],
+            MappingProxyType(dict(kept["totals"])),
             MappingProxyType(figures),
             is_whole,
         )
     except (UnusableInput, KeyError, TypeError, ValueError, AttributeError):
-        return Previous("", Profile.STANDARD, "", 0, MappingProxyType({}), is_usable=False)
+        return UNUSABLE
 
 
 def _is_figure(value: Any) -> bool:
@@ -112,13 +116,13 @@ class Situation:
     What the protection goes by, beside the figures.
 
     Attributes:
-        users: Exact number of users; 0 where the document doesn't say.
+        totals: Exact totals of people, by path, as far as the document tells them.
         made_at: When the document was made.
         month: The month that the report counts for, by the caller's clock; empty if not told.
         previous: The report before; None for the first ever.
     """
 
-    users: int
+    totals: Mapping[str, int]
     made_at: datetime | None
     month: str = ""
     previous: Previous | None = None
@@ -132,6 +136,7 @@ class Protection:
     Attributes:
         held: Slot index to why its figure stays.
         is_kept: Slot indices whose figure is the previous report's.
+        is_repeated: Those, and the ones that the previous report had withheld.
     """
 
     plan: Plan
@@ -139,59 +144,106 @@ class Protection:
     situation: Situation
     held: dict[int, Held] = field(default_factory=dict)
     is_kept: set[int] = field(default_factory=set)
+    is_repeated: set[int] = field(default_factory=set)
 
     def apply(self) -> None:
         """Replace every unprotected figure in ``values`` by what may leave, or by nothing."""
         figures = {slot: self.values[slot] for slot in self.plan.people}
         for index in self.plan.people:
             self.values[index] = None
-        frozen = [index for index in figures if self.plan.slots[index].treatment.frozen]
-        if frozen and (source := self._source()) is not None:
-            self._keep(frozen, source)
-            figures = {index: figure for index, figure in figures.items() if index not in frozen}
+        repeated = self._repeat([index for index in figures if self.plan.slots[index].treatment.frozen])
+        figures = {index: figure for index, figure in figures.items() if index not in repeated}
         self._moments(figures)
         self._splits(figures)
         self._tables(figures)
 
-    def _source(self) -> Previous | None:
-        """Return the report whose figures are repeated: the last of this month, or one of nearly the same people."""
+    def following(self, figures: Mapping[str, Value]) -> Previous:
+        """
+        Return what the next report needs.
+
+        Args:
+            figures: The figures of people that leave with this one.
+        """
+        catalogue, before = self.plan.catalogue, self.situation.previous
+        totals = dict(self.situation.totals)
+        for index in self.is_repeated:
+            path = self._base(self.plan.slots[index])
+            # A repeated figure is of the people of the report that it was first made for.
+            if before is not None and path in before.totals:
+                totals[path] = before.totals[path]
+        return Previous(
+            catalogue.digest,
+            self.plan.profile,
+            self.situation.month,
+            MappingProxyType(totals),
+            MappingProxyType(dict(figures)),
+        )
+
+    def _repeat(self, frozen: Sequence[int]) -> frozenset[int]:
+        """Repeat the previous report's figures where two reports could be compared, and return which these are."""
         previous, month = self.situation.previous, self.situation.month
         if previous is None:
-            return None
+            return frozenset()
         if not previous.is_usable or not self._is_ours(previous) or not month or previous.month > month:
-            return Previous("", self.plan.profile, month, 0, MappingProxyType({}), is_usable=False)
-        moved = abs(self.situation.users - previous.users)
-        return previous if previous.month == month or 0 < moved < self.plan.catalogue.threshold else None
+            self.held.update((i, Held.NO_PREVIOUS) for i in frozen if not self.plan.slots[i].is_silent)
+            return frozenset(frozen)
+        repeated = [index for index in frozen if self._is_comparable(self.plan.slots[index], previous)]
+        self.is_repeated.update(repeated)
+        # Tables last: their total can be a repeated figure itself.
+        for index in sorted(repeated, key=lambda index: self.plan.slots[index].metric.operator == "table"):
+            slot = self.plan.slots[index]
+            value = previous.figures.get(slot.metric.emit)
+            # The present totals and the repeated figure are both known, so that it no longer fits tells nothing.
+            if value is not None and fits(slot, value, self._total(slot), self.plan.catalogue):
+                self.values[index] = value
+                self.is_kept.add(index)
+            elif not slot.is_silent:
+                self.held[index] = Held.FROZEN
+        return frozenset(repeated)
+
+    def _is_comparable(self, slot: Slot, previous: Previous) -> bool:
+        """Say whether a fresh figure could be compared with the previous one: same month, or nearly the same people."""
+        if previous.month == self.situation.month:
+            return True
+        now, before = self.situation.totals, previous.totals
+        moved = (abs(now.get(p, 0) - before.get(p, 0)) for p in {self.plan.catalogue.facts.people, self._base(slot)})
+        return any(0 < change < self.plan.catalogue.threshold for change in moved)
 
     def _is_ours(self, previous: Previous) -> bool:
         return previous.catalogue_digest == self.plan.catalogue.digest and previous.profile is self.plan.profile
 
-    def _keep(self, frozen: Sequence[int], source: Previous) -> None:
-        # Tables last: their total can be a repeated figure itself.
-        for index in sorted(frozen, key=lambda index: self.plan.slots[index].metric.operator == "table"):
-            slot = self.plan.slots[index]
-            value = source.figures.get(slot.metric.emit)
-            if not source.is_usable:
-                self.held[index] = Held.NO_PREVIOUS
-            elif value is None or not self._still_fits(slot, value):
-                self.held[index] = Held.FROZEN
-            else:
-                self.values[index] = value
-                self.is_kept.add(index)
+    def _base(self, slot: Slot) -> str:
+        """Return the path of the total that the people of *slot* are counted in, in the end."""
+        of = slot.metric.of
+        return of if of in self.plan.totals else self.plan.catalogue.facts.people
 
-    def _still_fits(self, slot: Slot, value: Value) -> bool:
-        """Say whether a repeated figure is one that the present totals allow; both are known, so this tells nothing."""
-        return fits(slot, value, self._total(slot), self.plan.catalogue)
-
-    def _total_emit(self, slot: Slot) -> str:
-        total = self.plan.catalogue.metrics.get(slot.metric.of)
+    def _total_emit(self, path: str) -> str:
+        total = self.plan.catalogue.metrics.get(path)
         return total.emit if total is not None else ""
 
-    def _total(self, slot: Slot) -> int | None:
-        """Return the total that the people of *slot* belong to, as the payload tells it."""
-        index = self.plan.index_of.get(self._total_emit(slot))
+    def _shown(self, path: str) -> int | None:
+        """Return the number at *path* of the document as the payload tells it."""
+        index = self.plan.index_of.get(self._total_emit(path))
         value = self.values[index] if index is not None else None
         return value if type(value) is int else None
+
+    def _total(self, slot: Slot) -> int | None:
+        """
+        Return how many people *slot* can be about: its total, without those that can't be among the counted.
+
+        It is the smaller of what the payload tells and of what is true, so that neither complement is small. Without
+        one of the totals there is none.
+        """
+        metric = slot.metric
+        shown = [self._shown(path) for path in (metric.of, *metric.less)]
+        if any(number is None for number in shown):
+            return None
+        told, *told_less = (number for number in shown if number is not None)
+        exact = self.situation.totals
+        if metric.of not in exact:
+            return told
+        true = exact[metric.of] - sum(exact.get(path, 0) for path in metric.less)
+        return min(told - sum(told_less), true)
 
     def _of(self, figures: Mapping[int, Outcome], operator: str) -> Iterator[tuple[int, Slot, Any]]:
         """Yield the figures that *operator* protects; one that couldn't be read keeps its refusal."""
@@ -245,8 +297,8 @@ class Protection:
         """Return the exact total of a table: of all users, or the count of people that was read beside it."""
         catalogue = self.plan.catalogue
         if slot.metric.of == catalogue.facts.people:
-            return self.situation.users
-        outcome = figures.get(self.plan.index_of.get(self._total_emit(slot), -1))
+            return self.situation.totals.get(slot.metric.of)
+        outcome = figures.get(self.plan.index_of.get(self._total_emit(slot.metric.of), -1))
         return outcome.figure if isinstance(outcome, Unprotected) and type(outcome.figure) is int else None
 
     def _publish(self, group: Sequence[tuple[int, Slot, dict[str, int], int]]) -> None:

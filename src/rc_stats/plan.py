@@ -102,6 +102,8 @@ class Plan:
         self._echo()
         self.known_words = known_words(catalogue.metrics)
         self.index_of = {slot.metric.emit: index for index, slot in enumerate(slots)}
+        bases = {path for slot in slots for path in (slot.metric.of, *slot.metric.less)} | {catalogue.facts.people}
+        self.totals = {m.path: m for m in catalogue.metrics.values() if m.path in bases and m.operator == "count"}
         self.people = tuple(i for i, slot in enumerate(slots) if slot.metric.operator in PEOPLE_OPERATORS)
         self.conditions = tuple(
             (slot.treatment.needs_people, index) for index, slot in enumerate(slots) if slot.treatment.needs_people

@@ -80,6 +80,7 @@ def preview(
     if payload is not None:
         return Preview(terms, report, decision, payload, after_a_yes=None)
     wanted = scope or (consent.scope & set(SCOPES)) or DEFAULT_SCOPE
+    now = decision.now
     yes = what_if(terms, at=now, scope=wanted)
     allowing = decide(
         _registered(workspace, report), yes, recipient, Switches(), now, terms=terms, evidence=report.evidence

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 from rc_stats.anonymise import not_an_object
 from rc_stats.errors import UnusableInput
@@ -22,6 +22,7 @@ from rc_stats.operators import moment_of
 from rc_stats.wire import MAX_DOCUMENT_BYTES, parse, too_large, unwrap
 
 _GZIP: Final = b"\x1f\x8b"
+_BOM: Final = b"\xef\xbb\xbf"
 _LONGEST_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -72,7 +73,10 @@ def read_documents(stream: BinaryIO) -> Iterator[Document]:
     try:
         yield from _documents(_plain(stream))
     except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise UnusableInput("The input is a damaged gzip file.", rule="bad-gzip") from None
+        pass  # The fault holds bytes of the input, so the error is raised where it is no longer being handled.
+    else:
+        return
+    raise UnusableInput("The input is a damaged gzip file.", rule="bad-gzip")
 
 
 def read_newest(stream: BinaryIO) -> Newest:
@@ -94,22 +98,28 @@ def read_newest(stream: BinaryIO) -> Newest:
     return Newest(newest, count, undated)
 
 
-def _plain(stream: BinaryIO) -> io.BufferedReader:
+def _plain(stream: BinaryIO) -> io.BufferedReader[Any]:
     """Return *stream* buffered, and unpacked if it is gzip; what it unpacks to is read no further than is allowed."""
-    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(_raw(stream))
-    if buffered.peek(2)[:2] == _GZIP:
-        return io.BufferedReader(gzip.GzipFile(fileobj=buffered))
-    return buffered
+    start = b""
+    while len(start) < len(_GZIP) and (more := stream.read(len(_GZIP) - len(start))):
+        start += more  # A pipe may give one byte at a time.
+    whole: io.BufferedReader[Any] = io.BufferedReader(_Raw(_Chained(start, stream)))
+    if start != _GZIP:
+        return whole
+    return io.BufferedReader(_Raw(gzip.GzipFile(fileobj=whole)))
 
 
-def _raw(stream: BinaryIO) -> io.RawIOBase:
-    return _Raw(stream)
+class _Readable(Protocol):
+    """What can be read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most *size* bytes, and none at the end."""
 
 
 class _Raw(io.RawIOBase):
     """Any readable stream as the raw part of a buffered one."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: _Readable) -> None:
         self._stream = stream
 
     def readable(self) -> bool:
@@ -121,7 +131,7 @@ class _Raw(io.RawIOBase):
         return len(chunk)
 
 
-def _documents(stream: io.BufferedReader) -> Iterator[Document]:
+def _documents(stream: io.BufferedReader[Any]) -> Iterator[Document]:
     start = stream.read(MAX_DOCUMENT_BYTES + 1)
     if len(start) <= MAX_DOCUMENT_BYTES:
         try:
@@ -135,7 +145,7 @@ def _documents(stream: io.BufferedReader) -> Iterator[Document]:
             return
         yield from _of_lines(io.BytesIO(start), whole_fault)
     elif _begins_with_lines(start):
-        yield from _of_lines(io.BufferedReader(_raw(_Chained(start, stream))), too_large(MAX_DOCUMENT_BYTES))  # type: ignore[arg-type]
+        yield from _of_lines(io.BufferedReader(_Raw(_Chained(start, stream))), too_large(MAX_DOCUMENT_BYTES))
     else:
         raise too_large(MAX_DOCUMENT_BYTES)
 
@@ -143,7 +153,7 @@ def _documents(stream: io.BufferedReader) -> Iterator[Document]:
 class _Chained:
     """The bytes that were read already, then the rest."""
 
-    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+    def __init__(self, start: bytes, rest: _Readable) -> None:
         self._start = io.BytesIO(start)
         self._rest = rest
 
@@ -153,7 +163,7 @@ class _Chained:
 
 def _begins_with_lines(start: bytes) -> bool:
     """Say whether the first line is a JSON object of its own, so that the input is JSON lines."""
-    first, newline, rest = start.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+    first, newline, rest = start.removeprefix(_BOM).lstrip().partition(b"\n")
     if not newline or not rest.strip() or not first.rstrip().endswith(b"}"):
         return False
     try:
@@ -184,6 +194,8 @@ def _of_lines(lines: BinaryIO, fault: UnusableInput) -> Iterator[Document]:
     number = 0
     while line := lines.readline(MAX_DOCUMENT_BYTES + 2):
         number += 1
+        if number == 1:
+            line = line.removeprefix(_BOM)
         if not line.strip():
             continue
         try:

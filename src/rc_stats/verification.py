@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 from rc_stats.anonymise import Anonymiser
 from rc_stats.catalogue import Catalogue, Profile
 from rc_stats.errors import UnusableInput
-from rc_stats.findings import mask
+from rc_stats.findings import known_words, mask
 from rc_stats.gate import FORMAT
 from rc_stats.policy import WorkspaceKind
 from rc_stats.wire import canonical, parse
@@ -60,47 +61,64 @@ def verify(body: bytes, catalogue: Catalogue) -> Verification:
             ("The keys of a payload are catalogue, format, period, profile, statistics and workspace.",)
         )
     faults = [*_about_head(payload, catalogue)]
-    if canonical(payload) != body:
+    try:
+        is_canonical = canonical(payload) == body
+    except TypeError:
+        return Verification((*faults, "It is nested too deeply."))
+    if not is_canonical:
         faults.append("The bytes are not in canonical form.")
     statistics = payload["statistics"]
-    if payload["profile"] not in set(Profile) or not isinstance(statistics, dict):
+    if _profile(payload) is None or not isinstance(statistics, dict):
         return Verification((*faults, "The profile or the statistics are none."))
     report = Anonymiser(catalogue, Profile(payload["profile"]))(statistics)
     again = report.statistics()
     if canonical(again) != canonical(statistics):
-        faults += _differences(statistics, again, report.plan.known_words, "")
+        faults += _differences(statistics, again, catalogue)
     return Verification(tuple(faults))
+
+
+def _profile(payload: dict[str, Any]) -> Profile | None:
+    name = payload["profile"]
+    return Profile(name) if isinstance(name, str) and name in set(Profile) else None
 
 
 def _about_head(payload: dict[str, Any], catalogue: Catalogue) -> list[str]:
     faults = []
-    if payload["catalogue"] != {"digest": catalogue.digest, "version": catalogue.version}:
+    head = payload["catalogue"]
+    is_ours = head == {"digest": catalogue.digest, "version": catalogue.version} and type(head["version"]) is int
+    if not is_ours:
         faults.append(f"It was made by another catalogue than {catalogue.name} version {catalogue.version}.")
-    if payload["format"] != FORMAT or payload["format"] is True:
+    if payload["format"] != FORMAT or type(payload["format"]) is not int:
         faults.append(f"Its format is not {FORMAT}.")
-    if payload["workspace"] not in set(WorkspaceKind) - {WorkspaceKind.UNREGISTERED}:
+    kind = payload["workspace"]
+    if not isinstance(kind, str) or kind not in set(WorkspaceKind) - {WorkspaceKind.UNREGISTERED}:
         faults.append("Nothing is ever sent for such a kind of workspace.")
-    profile, period = payload["profile"], payload["period"]
-    is_period = (
-        isinstance(period, str)
-        and isinstance(profile, str)
-        and profile in set(Profile)
-        and _PERIODS[Profile(profile)].fullmatch(period)
-    )
-    if not is_period:
+    if not _is_period(payload["period"], _profile(payload)):
         faults.append("Its period doesn't suit its profile.")
     return faults
 
 
-def _differences(found: dict[str, Any], expected: dict[str, Any], words: frozenset[str], prefix: str) -> list[str]:
+def _is_period(period: Any, profile: Profile | None) -> bool:
+    if not isinstance(period, str) or profile is None or not _PERIODS[profile].fullmatch(period):
+        return False
+    try:
+        date.fromisoformat(period if profile is Profile.EXACT else f"{period}-01")
+    except ValueError:
+        return False
+    return True
+
+
+def _differences(found: dict[str, Any], expected: dict[str, Any], catalogue: Catalogue, prefix: str = "") -> list[str]:
     """Name the places where a payload holds what no payload can; an unknown key is masked."""
+    known = {step for metric in catalogue.metrics.values() for step in metric.emit.split(".")} | catalogue.words
+    words = known_words(catalogue.metrics)
     faults = []
     for key, value in found.items():
-        path = f"{prefix}{mask(key, words)}"
+        path = f"{prefix}{key if key in known else mask(key, words)}"
         if key not in expected:
             faults.append(f"{path} can't be in a payload of this profile, or not with this value.")
         elif isinstance(value, dict) and isinstance(expected[key], dict):
-            faults += _differences(value, expected[key], words, f"{path}.")
+            faults += _differences(value, expected[key], catalogue, f"{path}.")
         elif canonical(value) != canonical(expected[key]):
             faults.append(f"{path} has a value that no payload of this profile can have.")
     return faults

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rc_stats.errors import MissingExtra
 from rc_stats.render.view import View
+from rc_stats.render.words import many
 from rc_stats.wire import packaged
 
 
@@ -21,4 +22,4 @@ def as_html(view: View) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(packaged("preview.html.j2").decode())
     body = view.payload.body.decode() if view.payload is not None else ""
-    return template.render(view=view, body=body)
+    return template.render(view=view, body=body, many=many)

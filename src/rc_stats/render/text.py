@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from rc_stats.render.view import Group, Row, Rule, Section, View
+from rc_stats.render.words import many
 
 Style = Callable[[str, str], str]
 """Styles a piece of text for a role: ``yes``, ``no``, ``heading`` or ``quiet``."""
@@ -34,12 +35,14 @@ def as_text(view: View, *, width: int = 80, style: Style = plain) -> str:
         style: How a role looks; plain by default.
     """
     lines = [style(line, "yes" if view.is_open else "no") for line in textwrap.wrap(view.headline, width)]
-    lines += ["", *(f"{label + ':':<11}{text}" for label, text in view.about)]
+    lines.append("")
+    for label, text in view.about:
+        lines += textwrap.wrap(text, width, initial_indent=f"{label + ':':<11}", subsequent_indent=" " * 11)
     if view.closing:
         lines += ["", style("The rules that say no", "heading"), *_rules(view.closing, width, style)]
     lines += _payload(view, width, style)
     if view.groups:
-        lines += ["", style(f"What stays here, and why ({view.staying} paths)", "heading")]
+        lines += ["", style(f"What stays here, and why ({many(view.staying, 'path')})", "heading")]
         for group in view.groups:
             lines += _group(group, width, style)
     if view.narrowing:
@@ -70,7 +73,8 @@ def _payload(view: View, width: int, style: Style) -> Iterator[str]:
         yield from _section(section, width, style)
     payload = view.payload
     yield ""
-    yield from _wrapped(f"{view.size} values, {len(payload.body)} bytes, period {payload.period}", width, "  ")
+    size = f"{many(view.size, 'value')}, {many(len(payload.body), 'byte')}, period {payload.period}"
+    yield from _wrapped(size, width, "  ")
     yield style(f"  sha256 {payload.sha256}", "quiet")
     if view.envelope is not None:
         yield ""
@@ -121,9 +125,9 @@ def _drift(view: View, width: int, style: Style) -> Iterator[str]:
     if not view.drift:
         yield from _wrapped("Drift: none. The catalogue knows every path of this document.", width, "")
         return
-    yield style(f"Drift: {len(view.drift)} paths that the catalogue doesn't know; dropped", "heading")
+    yield style(f"Drift: {many(len(view.drift), 'path')} that the catalogue doesn't know; dropped", "heading")
     for line in view.drift[:_MOST_IN_GROUP]:
-        yield from _wrapped(line, width, "  ")
+        yield from textwrap.wrap(line, width, initial_indent="  ", subsequent_indent="    ")
     if len(view.drift) > _MOST_IN_GROUP:
         yield style(f"  and {len(view.drift) - _MOST_IN_GROUP} more: --format json names all", "quiet")
 

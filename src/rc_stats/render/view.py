@@ -14,7 +14,7 @@ from rc_stats.catalogue import Catalogue
 from rc_stats.findings import Action, Finding
 from rc_stats.gate import Decision, Effect, Envelope, Payload, Reason
 from rc_stats.policy import Policy
-from rc_stats.render.words import DONE, group_title, why
+from rc_stats.render.words import DONE, group_title, grouped, many, why
 from rc_stats.reporter import Preview
 from rc_stats.sources import Newest
 from rc_stats.wire import parse
@@ -146,7 +146,7 @@ def _headline(decision: Decision, shown: Payload | None, size: int) -> str:
         others = f" ({more} more rule{'s' if more > 1 else ''} say{'s' if more == 1 else ''} no)" if more else ""
         return f"Nothing would be sent: {first[0].lower()}{first[1:-1]}{others}."
     assert shown is not None  # an open decision always clears  # noqa: S101
-    what = f"{size} values in {len(shown.body):,} bytes".replace(",", "\N{NO-BREAK SPACE}")
+    what = f"{many(size, 'value')} in {many(len(shown.body), 'byte')}"
     if decision.is_hypothetical:
         return f"With a yes, this would be sent: {what}, for {shown.period}."
     return f"This would be sent: {what}, for {shown.period}."
@@ -192,7 +192,7 @@ def spell(value: Any) -> str:
         return "on" if value else "off"
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {spell(inner)}" for key, inner in value.items())
-    return f"{value:,}".replace(",", "\N{NO-BREAK SPACE}") if isinstance(value, int) else str(value)
+    return grouped(value) if isinstance(value, int) else str(value)
 
 
 def _groups(
@@ -237,7 +237,7 @@ def drift_lines(findings: Iterable[Finding]) -> list[str]:
     lines = []
     for finding in sorted((f for f in findings if f.is_drift), key=lambda finding: finding.path):
         if finding.action is Action.UNKNOWN:
-            times = f" ({finding.times:,} keys)" if finding.times > 1 else ""
+            times = f" ({many(finding.times, 'key')})" if finding.times > 1 else ""
             lines.append(f"{finding.path}{times}")
         else:
             lines.append(f"{finding.path} (a JSON type that is not known there)")
@@ -250,8 +250,10 @@ def _about(preview: Preview, newest: Newest | None) -> Iterable[tuple[str, str]]
         forms = {"document": "one document", "envelope": "one document in its envelope", "list": "a statistics list"}
         form = forms.get(newest.document.form, f"JSON {newest.document.form}")
         if newest.count > 1:
-            form = f"the newest of {newest.count:,} documents (number {newest.document.position:,}) of {form}"
-            form += f"; {newest.undated:,} have no date" if newest.undated else ""
+            number = grouped(newest.document.position)
+            form = f"the newest of {many(newest.count, 'document')} (number {number}) of {form}"
+            has = "has" if newest.undated == 1 else "have"
+            form += f"; {grouped(newest.undated)} {has} no date" if newest.undated else ""
         yield "Document", form
     yield "Workspace", str(decision.workspace.kind)
     yield "Profile", str(terms.profile)

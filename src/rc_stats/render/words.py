@@ -35,6 +35,16 @@ FROZEN_DONE: Final = "kept from an earlier report of people, so that two reports
 """By action, for what leaves."""
 
 
+def many(count: int, noun: str) -> str:
+    """Return *count* with *noun* in the right number, such as ``1 path`` or ``4 000 paths``."""
+    return f"{grouped(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def grouped(number: int) -> str:
+    """Return *number* with its thousands set apart."""
+    return f"{number:,}".replace(",", "\N{NO-BREAK SPACE}")
+
+
 def why(finding: Finding, catalogue: Catalogue) -> str:
     """Return why the path of *finding* stays here, in words of the catalogue."""
     if finding.action is Action.DROPPED and finding.rule in catalogue.kinds:

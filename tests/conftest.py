@@ -1,0 +1,97 @@
+"""What all tests share: the Hypothesis profiles, no network, a clean environment, the packaged data."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from rc_stats import Catalogue, Policy, load_catalogue, load_policy
+
+settings.register_profile("default", deadline=None, max_examples=100, print_blob=True)
+settings.register_profile(
+    "thorough",
+    deadline=None,
+    max_examples=5_000,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("debug", deadline=timedelta(seconds=2), max_examples=20, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+INPUTS_OF_TESTS = {"RC_STATS_ORIGINALS", "RC_STATS_POLICY_TEXT"}
+"""They name files that some tests read, and mean nothing to the package."""
+
+SWITCHES = {"DO_NOT_TRACK", "RC_DISABLE_STATISTICS_REPORTING"}
+
+
+class NetworkUsedError(AssertionError):
+    """A test, or what it tests, wanted to reach another machine."""
+
+
+def is_local(address: Any) -> bool:
+    """Say whether *address* of a socket is on this machine: a path, or a loopback host."""
+    if not isinstance(address, tuple):
+        return True
+    host = str(address[0])
+    if host in ("", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network() -> Iterator[None]:
+    """Let no socket reach beyond this machine, and no name be looked up."""
+
+    def guarded(original: Callable[..., Any], place: int) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            if not is_local(arguments[place]):
+                raise NetworkUsedError("the tests have no network")
+            return original(*arguments, **named)
+
+        return call
+
+    def look_up(host: Any, *arguments: Any, **named: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name is not None and not is_local((name,)):
+            raise NetworkUsedError("the tests look up no names")
+        return original_look_up(host, *arguments, **named)
+
+    original_look_up = socket.getaddrinfo
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, guarded(getattr(socket.socket, name), 1))
+        patch.setattr(socket.socket, "sendto", guarded(socket.socket.sendto, -1))
+        patch.setattr(socket, "getaddrinfo", look_up)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment() -> Iterator[None]:
+    """Take every variable that the package reads out of the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name in SWITCHES or (name.startswith("RC_STATS_") and name not in INPUTS_OF_TESTS):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    """Return the packaged catalogue."""
+    return load_catalogue()
+
+
+@pytest.fixture(scope="session")
+def policy() -> Policy:
+    """Return the packaged policy."""
+    return load_policy()
