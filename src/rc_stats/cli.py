@@ -137,6 +137,7 @@ def _is_styled() -> bool:
     help="payload: exactly the bytes, nothing else.",
 )
 @click.option("--envelope", is_flag=True, help="Also show URL, method and headers.")
+@click.option("--show-values", is_flag=True, help="Also spell what stays here. Mind who sees it.")
 @click.option("--at", metavar="TIME", callback=_moment, help="The clock to go by; now by default.")
 def preview(
     *,
@@ -147,6 +148,7 @@ def preview(
     profile: str,
     format_: str,
     envelope: bool,
+    show_values: bool,
     at: datetime,
 ) -> int:
     """
@@ -176,6 +178,7 @@ def preview(
         now=at,
         switches=Switches.from_environment(os.environ),
         scope=wanted,
+        show_keys=show_values,
     )
     exit_code = 0 if result.decision.is_open else 3
     if format_ == "payload":
@@ -189,7 +192,7 @@ def preview(
         return exit_code
     from rc_stats.render import as_data, as_html, as_text, view_of
 
-    view = view_of(result, newest=newest, with_envelope=envelope)
+    view = view_of(result, newest=newest, with_envelope=envelope, show_values=show_values)
     if format_ == "text":
         _print(as_text(view, style=_style) if _is_styled() else as_text(view))
     else:
@@ -266,6 +269,9 @@ def _similar(path: str, catalogue: Catalogue) -> str:
 @click.option("--data-type", metavar="TYPE", help="Only usage, app, account, user_content or tracking.")
 @click.option("--leaving/--staying", default=None, help="Only what can leave, or only what never does.")
 @click.option("--format", "format_", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+@click.option(
+    "--capacity", "show_capacity", is_flag=True, help="How much a payload can tell at most, against its budget."
+)
 @click.option("--lint", "lint", multiple=True, metavar="FILE", help="Check a catalogue of your own instead.")
 def metrics(
     *,
@@ -273,12 +279,13 @@ def metrics(
     data_type: str | None,
     leaving: bool | None,
     format_: str,
+    show_capacity: bool,
     lint: tuple[str, ...],
 ) -> int:
     """List the catalogue: every path, and what becomes of it in each profile."""
     from rc_stats.catalogue import load_catalogue
     from rc_stats.policy import load_policy
-    from rc_stats.render.reference import metric_data, metrics_markdown, metrics_text
+    from rc_stats.render.reference import capacity_data, capacity_text, metric_data, metrics_markdown, metrics_text
     from rc_stats.render.words import many
 
     if lint:
@@ -288,6 +295,10 @@ def metrics(
         _print(f"{checked.name} version {checked.version}: {many(len(checked.metrics), 'metric')}, no problems.\n")
         return 0
     catalogue, policy = load_catalogue(), load_policy()
+    if show_capacity:
+        data = capacity_data(catalogue)
+        _print(_json(data) if format_ == "json" else capacity_text(data), is_machine=format_ == "json")
+        return 0
     chosen = _chosen(catalogue, section, data_type, leaving)
     if format_ == "json":
         _print(_json([metric_data(metric, catalogue, policy) for metric in chosen]), is_machine=True)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rc_stats.anonymise import Anonymiser, Report
+from rc_stats.catalogue import Profile
 from rc_stats.consent import DEFAULT_SCOPE, SCOPES, Consent, Terms, what_if
+from rc_stats.errors import UsageError
 from rc_stats.gate import Decision, Payload, Switches, Workspace, clear, decide, period_of
 from rc_stats.people import Previous
 from rc_stats.policy import DataType, Recipient, WorkspaceKind
@@ -52,6 +54,7 @@ def preview(
     scope: frozenset[DataType] | None = None,
     anonymiser: Anonymiser | None = None,
     previous: Previous | None = None,
+    show_keys: bool = False,
 ) -> Preview:
     """
     Return the preview of *document*.
@@ -67,13 +70,14 @@ def preview(
         scope: What the hypothetical yes covers; the consent's scope by default, or usage and app.
         anonymiser: A compiled one, to save the milliseconds of compiling.
         previous: Figures of people of the last report; None means that this would be the first ever.
+        show_keys: Spell unknown keys in the findings as they are. They are data.
 
     Raises:
         UnusableInput: The document can't be read.
     """
     anonymiser = anonymiser or Anonymiser(terms.catalogue, terms.profile)
     body = document.body if isinstance(document, Document) else document
-    report = anonymiser(body, month=period_of(now, terms.profile)[:7], previous=previous)
+    report = anonymiser(body, month=_month(now), previous=previous, show_keys=show_keys)
     recipient = recipient or terms.policy.recipient
     decision = decide(workspace, consent, recipient, switches or Switches(), now, terms=terms, evidence=report.evidence)
     payload = clear(report, decision) if decision.is_open else None
@@ -86,6 +90,14 @@ def preview(
         _registered(workspace, report), yes, recipient, Switches(), now, terms=terms, evidence=report.evidence
     )
     return Preview(terms, report, decision, payload, after_a_yes=clear(report, allowing) if allowing.is_open else None)
+
+
+def _month(now: datetime) -> str:
+    """Return the month of *now*; none for a clock that the gate will refuse."""
+    try:
+        return period_of(now, Profile.STANDARD)
+    except UsageError:
+        return ""
 
 
 def _registered(workspace: Workspace, report: Report) -> Workspace:

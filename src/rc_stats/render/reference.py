@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rc_stats.capacity import capacity, total_bits
 from rc_stats.catalogue import Catalogue, Metric, Profile, Treatment
 from rc_stats.policy import Policy, WorkspaceKind
 from rc_stats.render.text import quoting
@@ -46,10 +47,19 @@ def _form(metric: Metric, catalogue: Catalogue, treatment: Treatment) -> str:
             return ("major", "major.minor", "major.minor.patch")[treatment.parts - 1]
         case "month":
             return treatment.precision
+        case "split" | "table" | "moment":
+            return _people_form(metric, treatment)
         case "length" if not metric.bands:
             return "size only"
         case _:
             return f"one of {len(catalogue.bands[metric.bands][treatment.bands].names)} buckets"
+
+
+def _people_form(metric: Metric, treatment: Treatment) -> str:
+    if metric.operator == "moment":
+        return f"active within {' or '.join(map(str, treatment.days))} days"
+    what = "groups" if metric.operator == "split" else "rows"
+    return f"{what} of 10 or more" + (f", rounded down to {treatment.step}" if treatment.step > 1 else "")
 
 
 def metric_data(metric: Metric, catalogue: Catalogue, policy: Policy) -> dict[str, Any]:
@@ -171,3 +181,28 @@ def metrics_markdown(metrics: Iterable[Metric], catalogue: Catalogue) -> str:
 def _row(metric: Metric, catalogue: Catalogue) -> str:
     forms = " | ".join(outcome(metric, catalogue, profile) for profile in Profile)
     return f"| `{metric.path}` | {metric.says} {metric.useful} | {metric.unit} | {metric.data_type} | {forms} |"
+
+
+_SHOWN_SHARES = 10
+
+
+def capacity_data(catalogue: Catalogue) -> dict[str, Any]:
+    """Return how much a payload can tell in each profile, its budget, and the share of each metric, as JSON values."""
+    return {
+        str(profile): {
+            "bits": total_bits(catalogue, profile),
+            "budget": catalogue.capacity.get(profile),
+            "shares": [{"path": s.metric.path, "bits": round(s.bits, 1)} for s in capacity(catalogue, profile)],
+        }
+        for profile in Profile
+    }
+
+
+def capacity_text(data: Mapping[str, Any]) -> str:
+    """Return :func:`capacity_data` for a person: the sums, and the largest shares."""
+    lines = ["How much a payload can tell at most: log2 of the values that its leaves can take."]
+    for profile, told in data.items():
+        lines += ["", f"{profile}: {told['bits']} bits, budget {told['budget']}"]
+        lines += [f"  {share['bits']:>8}  {share['path']}" for share in told["shares"][:_SHOWN_SHARES]]
+        lines.append(f"  and {len(told['shares']) - _SHOWN_SHARES} more: --format json names all")
+    return "\n".join(lines) + "\n"

@@ -116,6 +116,8 @@ def _group(group: Group, width: int, style: Style) -> Iterator[str]:
             yield from (style(line, "quiet") for line in _wrapped(detail.strip(), width, "      "))
         else:
             yield f"    {staying.path}{style(detail, 'quiet')}"
+        if staying.value:
+            yield from (style(line, "quiet") for line in _wrapped(f"= {staying.value}", width, "      "))
     if len(group.paths) > _MOST_IN_GROUP:
         yield style(f"    and {len(group.paths) - _MOST_IN_GROUP} more: --format json names all", "quiet")
 

@@ -6,6 +6,7 @@ It holds values of the payload, which are the catalogue's words and numbers, and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 from rc_stats.catalogue import Catalogue
 from rc_stats.findings import Action, Finding
 from rc_stats.gate import Decision, Effect, Envelope, Payload, Reason
+from rc_stats.people import Held
 from rc_stats.policy import Policy
-from rc_stats.render.words import DONE, group_title, grouped, many, why
+from rc_stats.render.words import DONE, FROZEN_DONE, group_title, grouped, many, why
 from rc_stats.reporter import Preview
 from rc_stats.sources import Newest
 from rc_stats.wire import parse
@@ -52,12 +54,18 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Staying:
-    """One path that stays here, and why."""
+    """
+    One path that stays here, and why.
+
+    Attributes:
+        value: What the document has there, spelt out; empty unless the admin asked to see values.
+    """
 
     path: str
     action: str
     rule: str
     why: str
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +115,16 @@ class View:
         return sum(len(group.paths) for group in self.groups)
 
 
-def view_of(preview: Preview, *, newest: Newest | None = None, with_envelope: bool = False) -> View:
+def view_of(
+    preview: Preview, *, newest: Newest | None = None, with_envelope: bool = False, show_values: bool = False
+) -> View:
     """
     Return the view of *preview*.
 
     Args:
         newest: Where the document came from, if from a source.
         with_envelope: Also show URL, method and headers.
+        show_values: Also spell what the document has at each path that stays. Needs *newest*.
     """
     terms, decision, shown = preview.terms, preview.decision, preview.shown
     rules = [_rule(reason, terms.policy) for reason in decision.reasons]
@@ -126,7 +137,13 @@ def view_of(preview: Preview, *, newest: Newest | None = None, with_envelope: bo
         closing=tuple(rule for rule in rules if rule.effect == Effect.CLOSES),
         narrowing=tuple(_rule(r, terms.policy) for r in judged.reasons if r.effect is Effect.NARROWS),
         sections=sections,
-        groups=_groups(preview.report.findings or (), judged, shown, terms.catalogue),
+        groups=_groups(
+            preview.report.findings or (),
+            judged,
+            shown,
+            terms.catalogue,
+            newest.document.body if newest is not None and show_values else None,
+        ),
         drift=tuple(drift_lines(preview.report.findings or ())),
         about=tuple(_about(preview, newest)),
         payload=shown,
@@ -155,7 +172,7 @@ def _headline(decision: Decision, shown: Payload | None, size: int) -> str:
 def _sections(findings: Iterable[Finding], shown: Payload | None, catalogue: Catalogue) -> tuple[Section, ...]:
     if shown is None:
         return ()
-    done = {finding.emit: DONE[finding.action] for finding in findings if finding.emit}
+    done = {f.emit: FROZEN_DONE if f.rule == Held.FROZEN.value else DONE[f.action] for f in findings if f.emit}
     statistics = parse(shown.body)["statistics"]
     sections: dict[str, list[Row]] = {}
     for metric in catalogue.metrics.values():
@@ -196,7 +213,11 @@ def spell(value: Any) -> str:
 
 
 def _groups(
-    findings: Iterable[Finding], judged: Decision, shown: Payload | None, catalogue: Catalogue
+    findings: Iterable[Finding],
+    judged: Decision,
+    shown: Payload | None,
+    catalogue: Catalogue,
+    document: Mapping[str, Any] | None,
 ) -> tuple[Group, ...]:
     narrowed = {r.data_type: r.message for r in judged.reasons if r.data_type is not None}
     grouped: dict[str, list[Staying]] = {}
@@ -206,10 +227,12 @@ def _groups(
         if finding.emit:
             title = _excluded(finding, judged, shown, catalogue, narrowed)
             if title is not None:
-                grouped.setdefault(title, []).append(Staying(finding.path, "withheld", "not-allowed", title))
+                staying = Staying(finding.path, "withheld", "not-allowed", title, raw_text(document, finding.path))
+                grouped.setdefault(title, []).append(staying)
             continue
         title = group_title(finding, catalogue)
-        staying = Staying(finding.path, finding.action, finding.rule, why(finding, catalogue))
+        reason = why(finding, catalogue)
+        staying = Staying(finding.path, finding.action, finding.rule, reason, raw_text(document, finding.path))
         grouped.setdefault(title, []).append(staying)
     return tuple(Group(title, tuple(paths)) for title, paths in sorted(grouped.items()))
 
@@ -230,6 +253,33 @@ def _excluded(
     if finding.emit in judged.without:
         return "new or changed since the admin agreed"
     return None
+
+
+_LONGEST_RAW = 60
+
+
+def raw_text(document: Mapping[str, Any] | None, path: str) -> str:
+    """
+    Return what *document* has at *path*, spelt in plain ASCII and cut short; empty without a document.
+
+    Args:
+        path: In the catalogue's spelling; of several places the first is spelt and the others are counted.
+    """
+    if document is None:
+        return ""
+    found: list[Any] = [document]
+    for step in re.findall(r"\[\]|[^.\[\]]+", path):
+        if step == "[]":
+            found = [item for value in found if isinstance(value, list) for item in value]
+        elif step == "*":
+            found = [item for value in found if isinstance(value, Mapping) for item in value.values()]
+        else:
+            found = [value[step] for value in found if isinstance(value, Mapping) and step in value]
+    if not found:
+        return ""
+    text = ascii(found[0])
+    text = text if len(text) <= _LONGEST_RAW else text[: _LONGEST_RAW - 3] + "..."
+    return text if len(found) == 1 else f"{text} and {grouped(len(found) - 1)} more"
 
 
 def drift_lines(findings: Iterable[Finding]) -> list[str]:
@@ -282,6 +332,7 @@ def as_data(view: View) -> dict[str, Any]:
         ],
         "stays": [
             {"path": p.path, "action": str(p.action), "rule": p.rule, "why": p.why, "group": group.title}
+            | ({"value": p.value} if p.value else {})
             for group in view.groups
             for p in group.paths
         ],

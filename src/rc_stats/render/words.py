@@ -31,7 +31,7 @@ DONE: Final = {
     Action.COARSENED: "coarsened",
     Action.COUNTED: "counted",
 }
-FROZEN_DONE: Final = "kept from an earlier report of people, so that two reports can't be compared"
+FROZEN_DONE: Final = "kept from an earlier report so that two reports can't be compared"
 """By action, for what leaves."""
 
 
