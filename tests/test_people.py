@@ -100,10 +100,12 @@ def put(document: Json, path: str, value: Any) -> Json:
 
 
 def document(users: Any = 100, **more: Any) -> Json:
-    """Return a small document of a workspace with so many users."""
+    """Return a small document of a workspace with so many users, all of them enabled unless told."""
     return {
         "createdAt": MADE_AT,
         "totalUsers": users,
+        "nonActiveUsers": 0,
+        "appUsers": 0,
         "totalChannels": 42,
         "totalMessages": 12_345,
         "uploadsTotalSize": 987_654_321,
@@ -507,9 +509,9 @@ def unusable() -> Iterator[Any]:
         (b'"month":"2026-08"', b'"month":"2026-8"'),
         (b'"month":"2026-08"', b'"month":"\xd9\xa2026-08"'),
         (b'"month":"2026-08"', b'"month":null'),
-        (b'"users":100', b'"users":"100"'),
-        (b'"users":100', b'"users":true'),
-        (b'"users":100', b'"users":100.0'),
+        (b'"totalUsers":100', b'"totalUsers":"100"'),
+        (b'"totalUsers":100', b'"totalUsers":true'),
+        (b'"totalUsers":100', b'"totalUsers":100.0'),
         (b'"profile":"standard"', b'"profile":"fine"'),
         (b'"profile":"standard"', b'"profile":[]'),
         (b'"totalUserTOTP":40', b'"totalUserTOTP":40.5'),
@@ -519,6 +521,7 @@ def unusable() -> Iterator[Any]:
         (b'"none":60', b'"none":"60"'),
         (b'"none":60', b'"none":{}'),
         (b'"figures":{', b'"other":{'),
+        (b'"totals":{', b'"other":{'),
     ):
         assert data.count(old) == 1
         yield pytest.param(data.replace(old, new), id=new.decode())

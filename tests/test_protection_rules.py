@@ -64,8 +64,9 @@ def following(report: Report) -> Previous:
 
 
 def document(users: int = 100, **more: Any) -> Json:
-    """Return a small document of a workspace with so many users."""
-    return {"createdAt": MADE_AT, "totalUsers": users, "totalMessages": 100 * users, **more}
+    """Return a small document of a workspace with so many users, all of them enabled unless told."""
+    totals = {"totalUsers": users, "nonActiveUsers": 0, "appUsers": 0}
+    return {"createdAt": MADE_AT, **totals, "totalMessages": 100 * users, **more}
 
 
 def languages(**rows: int) -> Json:
@@ -115,7 +116,7 @@ def members() -> Iterator[object]:
 def small_catalogue() -> Catalogue:
     """Return a catalogue with threshold two, three roles, and nothing but the users and two of their periods."""
     session_role = replace(CATALOGUE.vocabularies["session_role"], members=("a", "b", "c"))
-    paths = ["totalUsers", "createdAt", "apps.totalInstalled", "deploy.platform"]
+    paths = ["totalUsers", "nonActiveUsers", "appUsers", "createdAt", "apps.totalInstalled", "deploy.platform"]
     paths += [f"uniqueUsersOf{window}.data[].{inner}" for window in WINDOWS for inner in ("count", "roles[].count")]
     return replace(
         CATALOGUE,

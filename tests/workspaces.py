@@ -49,7 +49,7 @@ class Person:
         services: Ways to sign in.
         joined: Day from which the record exists.
         left: Day from which it no longer exists.
-        is_enabled: A disabled record counts as a user and nowhere else.
+        is_enabled: A disabled record counts as a user, and for its language, its agents' roles and its importer.
         imported: The importer that made it, if any.
     """
 
@@ -143,6 +143,7 @@ class Workspace:
         """Return the statistics document that the server makes early on *day*."""
         here = self.here(day)
         enabled = [person for person in here if person.is_enabled]
+        signing_in = [person for person in enabled if person.role != "app"]
         document: dict[str, Any] = {
             "_id": f"{0x6A8 + day:024x}",
             "createdAt": f"{self.at(day):%Y-%m-%dT%H:%M:%S}.000Z",
@@ -151,12 +152,12 @@ class Workspace:
             "activeGuests": sum(person.role == "guest" for person in enabled),
             "appUsers": sum(person.role == "app" for person in enabled),
             "nonActiveUsers": len(here) - len(enabled),
-            "totalUserTOTP": sum(person.has_totp for person in enabled),
-            "totalUserEmail2fa": sum(person.has_email2fa for person in enabled),
+            "totalUserTOTP": sum(person.has_totp for person in signing_in),
+            "totalUserEmail2fa": sum(person.has_email2fa for person in signing_in),
             "totalLivechatAgents": sum("livechat-agent" in person.roles for person in here),
             "totalLivechatManagers": sum("livechat-manager" in person.roles for person in here),
             "userLanguages": _languages(here),
-            "services": _services(enabled),
+            "services": _services(signing_in),
             "importer": {
                 "totalCSVImportedUsers": sum(person.imported == "csv" for person in here),
                 "totalSlackImportedUsers": sum(person.imported == "slack" for person in here),
@@ -223,8 +224,8 @@ def _languages(here: Sequence[Person]) -> dict[str, int]:
     return {**chosen, "none": len(here) - chosen.total()}
 
 
-def _services(enabled: Sequence[Person]) -> dict[str, Any]:
-    users = {name: sum(name in person.services for person in enabled) for name in SERVICES}
+def _services(signing_in: Sequence[Person]) -> dict[str, Any]:
+    users = {name: sum(name in person.services for person in signing_in) for name in SERVICES}
     own = {name: {"enabled": users[name] > 0, "users": users[name]} for name in SERVICES}
     oauth = {name: own.pop(name) for name in SERVICES[3:]}
     return {**own, "oauth": oauth}

@@ -12,7 +12,7 @@ compare two days on the assumption that only one person changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -32,11 +32,11 @@ WINDOWS: Final = {"uniqueUsersOfYesterday": 1, "uniqueUsersOfLastWeek": 7, "uniq
 MEASURES: Final = ("sessions", "time")
 """What a publisher without protection shows beside the people of a window."""
 
-DISABLED: Final = "nonActiveUsers"
-"""Payload path of the number of disabled users, which is a total that every profile shows."""
-
 _ENABLED: Final = ("services.", "totalUserTOTP", "totalUserEmail2fa")
+"""Splits that certainly count nobody of those that the catalogue takes off the total."""
+
 _NO_PART: Final = ("dailyPeakConnections", "maxMonthlyPeakConnections", "importer.", "federatedUsers", "matrixFed")
+"""Splits whose people need not be among the users: a peak counts connections, an importer what it once made."""
 _FAR: Final = 10**9
 _MANY: Final = 20
 """A problem of so many variables is first solved for all of them together."""
@@ -57,7 +57,7 @@ class Bound:
             are), or so could the number of the others, or it is known to be no small group. For a shown one: it is
             no small group. Where it is certain that there is nobody, nobody needs protection.
         day: Place of the document in a series.
-        is_remainder: It is of the enabled users that the split leaves over.
+        is_remainder: It is of the people that a shown split leaves over, of the users who can be among the counted.
     """
 
     path: str
@@ -116,7 +116,7 @@ def attack_series(
     Attack the *statistics* of many payloads of one workspace, put together.
 
     Of the reports that repeat figures of people only the first is looked at, since the others tell less. Where the
-    attacker can't know whether a report repeats them, it is passed over.
+    attacker can't know whether a report repeats them, these figures are passed over.
 
     Args:
         statistics: One for each of the *days*, in their order.
@@ -126,8 +126,7 @@ def attack_series(
         MissingExtra: SciPy is not installed.
     """
     series = list(zip(range(len(days)), statistics, strict=True))
-    fresh = _fresh(statistics, catalogue, profile, days)
-    return _attacked([pair for pair in series if pair[0] in fresh], days, catalogue, profile)
+    return _attacked(series, days, catalogue, profile)
 
 
 def naive(document: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
@@ -176,24 +175,32 @@ def _at(statistics: Mapping[str, Any], path: str) -> Any:
 
 
 def _fresh(
-    statistics: Sequence[Mapping[str, Any]], catalogue: Catalogue, profile: Profile, days: Sequence[date]
+    statistics: Sequence[Mapping[str, Any]], catalogue: Catalogue, profile: Profile, days: Sequence[date], base: str
 ) -> set[int]:
-    """Return the places of the reports whose figures of people were certainly made anew."""
-    if not any(treatment.frozen for _, treatment in catalogue.leaving(profile)):
-        return set(range(len(days)))
-    people = catalogue.metrics[catalogue.facts.people]
-    is_exact = _unit(catalogue.treatment(people, profile), 0) == 1
+    """
+    Return the places of the reports whose frozen figures of people were certainly made anew.
+
+    Args:
+        base: Path of the total that the figures are counted in.
+    """
+    paths = {catalogue.facts.people, base}
+    metrics = [catalogue.metrics[path] for path in paths]
+    is_exact = all(_unit(catalogue.treatment(metric, profile), 0) == 1 for metric in metrics)
+    totals = [{metric.path: _at(report, metric.emit) or 0 for metric in metrics} for report in statistics]
     fresh: set[int] = set()
-    made_from = 0
+    made_from: Mapping[str, int] = {}
     for place, day in enumerate(days):
-        if place and (day.year, day.month) == (days[place - 1].year, days[place - 1].month):
-            continue
-        users = _at(statistics[place], people.emit) or 0
-        before = {made_from, (_at(statistics[place - 1], people.emit) or 0)} if place else {users}
-        if place and not (is_exact and all(_is_apart(users, other, catalogue.threshold) for other in before)):
-            continue
+        now = totals[place]
+        if place:
+            if (day.year, day.month) == (days[place - 1].year, days[place - 1].month):
+                continue
+            known = (made_from, totals[place - 1])
+            if not is_exact or not all(
+                _is_apart(now[path], before[path], catalogue.threshold) for before in known for path in paths
+            ):
+                continue
         fresh.add(place)
-        made_from = users
+        made_from = now
     return fresh
 
 
@@ -250,9 +257,21 @@ def _attacked(
     catalogue: Catalogue,
     profile: Profile,
 ) -> Audit:
+    fresh = {}
+    if days is not None:
+        bases = {catalogue.facts.people, *(m.of for m, t in catalogue.leaving(profile) if t.frozen and m.of)}
+        reports = [statistics for _, statistics in series]
+        fresh = {
+            path: _fresh(reports, catalogue, profile, days, path)
+            for path in bases
+            if catalogue.metrics[path].operator == "count"
+        }
     for by_rules in (True, False):
         knowledge = _Knowledge(catalogue, profile, by_rules=by_rules)
-        documents = [knowledge.learn(place, statistics) for place, statistics in series]
+        documents = [
+            knowledge.learn(place, statistics, {path for path, places in fresh.items() if place not in places})
+            for place, statistics in series
+        ]
         if days is not None:
             knowledge.link([(days[document.place], document.counts) for document in documents])
         if knowledge.model.settle():
@@ -275,8 +294,13 @@ class _Knowledge:
         self.model = _Model()
         self.targets: list[_Target] = []
 
-    def learn(self, place: int, statistics: Mapping[str, Any]) -> _Day:
-        """Add one document."""
+    def learn(self, place: int, statistics: Mapping[str, Any], repeated: Collection[str] = ()) -> _Day:
+        """
+        Add one document.
+
+        Args:
+            repeated: Paths of totals whose frozen figures may be those of a report before, and are passed over.
+        """
         day = _Day(place, statistics)
         catalogue = self.catalogue
         groups: dict[str, list[tuple[Metric, Treatment]]] = {}
@@ -284,6 +308,9 @@ class _Knowledge:
         for metric in catalogue.metrics.values():
             treatment = catalogue.treatment(metric, self.profile)
             if treatment is None or (treatment.withhold and metric.linked not in linked):
+                continue
+            of = metric.of if metric.of in repeated else catalogue.facts.people
+            if (treatment.frozen or treatment.withhold) and of in repeated:
                 continue
             if metric.operator == "split":
                 self._split(day, metric, treatment)
@@ -316,15 +343,26 @@ class _Knowledge:
         day.shown[path] = value if type(value) is int else None
         return variable
 
-    def _enabled(self, day: _Day) -> int | None:
-        """Return the variable of the enabled users, where the payload tells the disabled ones."""
-        if "enabled" not in day.totals:
-            metric = self.catalogue.metrics.get(DISABLED)
-            if metric is None or type(_at(day.statistics, metric.emit)) is not int:
-                return None
-            users, disabled = self._total(day, self.catalogue.facts.people), self._total(day, DISABLED)
-            day.totals["enabled"] = self._difference(users, disabled)
-        return day.totals["enabled"]
+    def _base(self, day: _Day, metric: Metric) -> int:
+        """Return the variable of the total that *metric* is held against: without those who can't be counted."""
+        total, less = self._total(day, metric.of), [self._total(day, path) for path in metric.less]
+        if not less:
+            return total
+        name = "-".join((metric.of, *metric.less))
+        if name not in day.totals:
+            model = self.model
+            # Somebody may be counted twice in what is taken off, so it can be negative.
+            low = model.low[total] - sum(model.high[part] for part in less)
+            high = model.high[total] - sum(model.low[part] for part in less)
+            day.totals[name] = model.new(low, high)
+            model.require({total: 1, day.totals[name]: -1, **dict.fromkeys(less, -1)}, low=0, high=0)
+        return day.totals[name]
+
+    def _told(self, day: _Day, metric: Metric) -> int | None:
+        """Return the same as the payload tells it, or None where one of the totals isn't shown."""
+        shown = [day.shown[path] for path in (metric.of, *metric.less)]
+        told = [number for number in shown if number is not None]
+        return told[0] - sum(told[1:]) if len(told) == len(shown) else None
 
     def _difference(self, whole: int, part: int) -> int:
         rest = self.model.new(0, max(0, self.model.high[whole] - self.model.low[part]))
@@ -333,39 +371,61 @@ class _Knowledge:
 
     def _split(self, day: _Day, metric: Metric, treatment: Treatment) -> None:
         model, k = self.model, self.catalogue.threshold
-        total = self._total(day, metric.of)
-        shown_total, users = day.shown[metric.of], self._total(day, self.catalogue.facts.people)
-        is_part = not metric.emit.startswith(_NO_PART)
-        ceiling = [total] if is_part else []
+        total, base = self._total(day, metric.of), self._base(day, metric)
+        users = self._total(day, self.catalogue.facts.people)
+        told = self._told(day, metric)
         value = _at(day.statistics, metric.emit)
         shown = value if type(value) is int else None
+        whole = self._whole(metric, shown or 0, total, base)
         if shown is not None:
             low, high = shown, shown + treatment.step - 1
             if self.by_rules:
                 # What breaks this was not made by the rules; then the two ends cross, and nothing fits.
                 low = max(low, k)
-                high = min(high, (shown_total if shown_total is not None else -1) - k)
+                high = min(high, (told if told is not None else -1) - k)
             variable = model.new(low, high)
+            if self.by_rules:
+                model.require({base: 1, variable: -1}, low=k)
         else:
-            variable = model.new(0, metric.maximum if not is_part else min(metric.maximum, model.high[total]))
+            variable = model.new(0, metric.maximum if whole is None else min(metric.maximum, model.high[whole]))
             is_explained = treatment.needs_people > model.low[users]
-            if self.by_rules and shown_total is not None and not is_explained and shown_total - k >= k:
-                model.either(variable, k - 1, shown_total - k + 1)
-        others = None
-        enabled = self._enabled(day) if metric.emit.startswith(_ENABLED) else None
-        if is_part:
-            others = self._difference(total, variable)
-        if enabled is not None:
-            ceiling.append(enabled)
-            left = self._difference(enabled, variable)
-            if shown is not None:
-                self.targets.append(_Target(metric.emit, "", left, shown, day.place, is_remainder=True))
+            if self.by_rules and told is not None and not is_explained:
+                self._is_small_or_nearly_all(variable, told, base)
+        others = self._difference(whole, variable) if whole is not None else None
+        if whole is not None and shown is not None:
+            left = model.new(model.low[base] - shown - treatment.step, max(model.high[base] - shown, 0))
+            model.require({base: 1, variable: -1, left: -1}, low=0, high=0)
+            same_left = ("left over", day.place, metric.of, metric.less, whole, shown)
+            self.targets.append(_Target(metric.emit, "", left, shown, day.place, twin=same_left, is_remainder=True))
         window = metric.emit.removesuffix(".count")
         if window in WINDOWS:
             day.counts[window] = variable
         day.totals[metric.path], day.shown[metric.path] = variable, shown
-        twin = None if window in WINDOWS else (day.place, metric.of, is_part, enabled is None, shown)
-        self.targets.append(_Target(metric.emit, "", variable, shown, day.place, tuple(ceiling), others, twin))
+        twin = None if window in WINDOWS else (day.place, metric.of, metric.less, whole, shown)
+        ceiling = (whole,) if whole is not None else ()
+        self.targets.append(_Target(metric.emit, "", variable, shown, day.place, ceiling, others, twin))
+
+    def _whole(self, metric: Metric, shown: int, total: int, base: int) -> int | None:
+        """Return the variable of the people that those of *metric* are certainly among, or None."""
+        if metric.emit.startswith(_NO_PART):
+            return None
+        known = (base, total) if metric.emit.startswith(_ENABLED) else (total,)
+        # Totals that don't fit a foreign payload are no knowledge.
+        return next((whole for whole in known if self.model.high[whole] >= shown), None)
+
+    def _is_small_or_nearly_all(self, variable: int, told: int, base: int) -> None:
+        """A split was hidden since it is small, or its complement is, of the smaller of the told and the true total."""
+        model, k = self.model, self.catalogue.threshold
+        if told <= model.low[base] or model.low[base] == model.high[base]:
+            most = min(told, model.low[base])
+            if most >= 2 * k:
+                model.either(variable, k - 1, most - k + 1)
+            return
+        is_large, is_told = model.new(0, 1), model.new(0, 1)
+        model.require({variable: 1, is_large: -max(model.high[variable] - k + 1, 0)}, high=k - 1)
+        room, true_room = max(told - k + 1, 0), max(model.high[base] - k + 1, 0)
+        model.require({variable: 1, is_large: -room, is_told: -room}, low=told - k + 1 - 2 * room)
+        model.require({variable: 1, base: -1, is_large: -true_room, is_told: true_room}, low=1 - k - true_room)
 
     def _tables(self, day: _Day, group: Sequence[tuple[Metric, Treatment]]) -> None:
         """Add the tables of one pattern: people by category, over one period or several."""
@@ -499,7 +559,7 @@ class _Knowledge:
         model, k = self.model, self.catalogue.threshold
         if target.path.rpartition("-")[2] in MEASURES:
             return high > low
-        if high == 0:
+        if high <= 0:
             return True
         if target.is_remainder:
             return high >= k
