@@ -6,11 +6,10 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from rc_stats import Catalogue, Policy, load_catalogue, load_policy
 
@@ -22,7 +21,13 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-settings.register_profile("debug", deadline=timedelta(seconds=2), max_examples=20, print_blob=True)
+settings.register_profile(
+    "mutation",  # says only whether a test fails, and says it soon
+    deadline=None,
+    max_examples=100,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 INPUTS_OF_TESTS = {"RC_STATS_ORIGINALS", "RC_STATS_POLICY_TEXT"}

@@ -69,8 +69,8 @@ class Place:
     """A step of the way into a document, as the catalogue's paths have it; made without a look at the package's own."""
 
     steps: Steps = ()
-    metric: Metric | None = None
-    children: dict[str, Place] = field(default_factory=dict)
+    metric: Metric | None = field(default=None, repr=False)
+    children: dict[str, Place] = field(default_factory=dict, repr=False)
 
     @cached_property
     def is_map(self) -> bool:
@@ -541,7 +541,9 @@ def realistic_documents(draw: DrawFn, *, extended: bool | None = None) -> Docume
     document = server.document()
     for metric in draw(st.lists(st.sampled_from(FREE_METRICS), max_size=6, unique_by=_path_of)):
         document = placed(document, _container(metric), draw(leaf_values(metric)))
-    document = {key: as_json(value) for key, value in document.items()}
+    if draw(st.sampled_from((False,) * 7 + (True,))):
+        document["totalUsers"] = draw(st.sampled_from((None, True, "247", -1, 247.5)))
+    document = {key: as_json(value) for key, value in document.items() if key != "totalUsers" or value is not None}
     if draw(st.booleans()) if extended is None else extended:
         is_canonical = draw(st.booleans())
         return {key: as_extended_json(value, is_canonical=is_canonical) for key, value in document.items()}

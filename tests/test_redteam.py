@@ -14,12 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from rc_stats.sources import read_newest
 
 from canaries import assert_no_trace
 from rc_stats import Anonymiser, Profile, load_catalogue
 from rc_stats.anonymise import Report
 from rc_stats.errors import UnusableInput
+from rc_stats.sources import read_newest
 
 REDTEAM = Path(__file__).parent / "redteam"
 EXPECTED = sorted(REDTEAM.glob("*.toml"))

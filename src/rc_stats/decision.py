@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from rc_stats.anonymise import Evidence
 from rc_stats.catalogue import Profile, field_changes
@@ -200,16 +200,17 @@ def decide(
         profile=terms.profile,
         evidence=evidence,
     )
-    _DECIDED.add(decision)
+    _DECIDED[id(decision)] = decision
     return decision
 
 
-_DECIDED: Final[WeakSet[Decision]] = WeakSet()
+# By identity: an equal decision is another one, and its entry must not go when the first of them does.
+_DECIDED: Final[WeakValueDictionary[int, Decision]] = WeakValueDictionary()
 
 
 def is_taken(decision: Decision) -> bool:
     """Say whether :func:`decide` took this very decision: one that somebody made or changed is none."""
-    return decision in _DECIDED
+    return _DECIDED.get(id(decision)) is decision
 
 
 def _about_clock(now: datetime, policy: Policy) -> Iterator[Reason]:

@@ -87,8 +87,8 @@ class Vocabulary:
 
     def outputs(self, fold: str | None = None) -> frozenset[str]:
         """Return every word that :func:`choice` can give for this list."""
-        listed = self.groups[fold].values() if fold else self.members
-        return frozenset(listed) | {OTHER}
+        grouped = frozenset(group for grouping in self.groups.values() for group in grouping.values())
+        return (grouped if fold else grouped | frozenset(self.members)) | {OTHER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ def choice(vocabulary: Vocabulary, *, fold: str | None = None) -> Operator:
     """
     groups = vocabulary.groups[fold] if fold else {}
     table = {member.lower(): groups.get(member, member) for member in vocabulary.members}
-    table |= {group.lower(): group for group in groups.values()}
+    table |= {group.lower(): group for grouping in vocabulary.groups.values() for group in grouping.values()}
     exact = {member: table[member.lower()] for member in vocabulary.members}
     words = vocabulary.words
 
@@ -326,32 +326,51 @@ def total_by(key: str, value_key: str, vocabulary: Vocabulary, maximum: int, *, 
     return operate
 
 
-def band(bands: Bands, minimum: int, maximum: int) -> Operator:
+def renamed(fine: Bands, coarse: Bands, *, to_coarse: bool) -> Mapping[str, str]:
+    """
+    Return what the name of a bucket becomes when it comes back.
+
+    A profile takes the names of both lists; a stricter one replaces a fine name by the coarse one around it. So what
+    it tells is a function of what a laxer one tells, also of a document that holds such names.
+    """
+    lowest = (*fine.edges[:1], *fine.edges)
+    around = {
+        name: coarse.names[bisect_right(coarse.edges, edge)] for name, edge in zip(fine.names, lowest, strict=True)
+    }
+    around[fine.names[0]] = coarse.names[0]
+    return (around if to_coarse else {name: name for name in fine.names}) | {name: name for name in coarse.names}
+
+
+def band(bands: Bands, minimum: int, maximum: int, *, names: Mapping[str, str] | None = None) -> Operator:
     """
     Return an operator that replaces a number in ``[minimum, maximum]`` by the name of its bucket.
+
+    Args:
+        bands: The buckets.
+        minimum, maximum: Bounds of the raw number.
+        names: What names become when they come back, as :func:`renamed` gives it; by default themselves.
 
     Privacy: the edges are fixed in advance and do not depend on the data; a value one unit off tells nothing unless it
     crosses an edge.
     """
     edges = tuple(edge * bands.scale for edge in bands.edges)
-    names = bands.names
-    own = frozenset(names)
+    own = {name: name for name in bands.names} if names is None else names
 
     def operate(value: Any) -> Value | Refusal:
         if type(value) is str:
-            return value if value in own else Refusal.WRONG_TYPE
+            return own.get(value, Refusal.WRONG_TYPE)
         if type(value) not in (int, float):
             return Refusal.NOT_SET if value is None else Refusal.WRONG_TYPE
         if not minimum <= value <= maximum:
             return Refusal.OUT_OF_RANGE
-        return names[bisect_right(edges, value)]
+        return bands.names[bisect_right(edges, value)]
 
     return operate
 
 
-def sized(bands: Bands, maximum: int) -> Operator:
-    """Return an operator that replaces a list by the name of the bucket that its size falls in."""
-    own = band(bands, 1, maximum)
+def sized(bands: Bands, maximum: int, *, names: Mapping[str, str] | None = None) -> Operator:
+    """Return an operator that replaces a list by the name of the bucket that its size falls in; see :func:`band`."""
+    own = band(bands, 1, maximum, names=names)
 
     def operate(value: Any) -> Value | Refusal:
         if type(value) is list:
@@ -374,10 +393,8 @@ def month(precision: str) -> Operator:
     size = 4 if precision == "year" else 7
 
     def operate(value: Any) -> Value | Refusal:
-        if type(value) is str:
-            own = _MONTH.fullmatch(value[:LONGEST_WORD])
-            if own is not None:
-                return value[:size] if own[2] or size == 4 else Refusal.NOT_A_DATE
+        if type(value) is str and _MONTH.fullmatch(value[:LONGEST_WORD]):
+            return value[:size]
         moment = moment_of(value)
         return moment if isinstance(moment, Refusal) else moment.isoformat()[:size]
 

@@ -348,6 +348,7 @@ def _operator(catalogue: Catalogue, metric: Metric, treatment: Treatment) -> tup
     is_rounded = treatment.significant is not None or treatment.step > 1
     vocabulary = catalogue.vocabularies.get(metric.vocabulary)
     bands = catalogue.bands[metric.bands][treatment.bands] if metric.bands else None
+    names = operators.renamed(**catalogue.bands[metric.bands], to_coarse=treatment.bands == "coarse") if bands else None
     inner = metric.path.partition("[].")[2]
     match metric.operator:
         case "count" | "sum":
@@ -375,10 +376,10 @@ def _operator(catalogue: Catalogue, metric: Metric, treatment: Treatment) -> tup
             return operators.version(treatment.parts), Action.COARSENED
         case "length":
             if bands is not None:
-                return operators.sized(bands, metric.maximum), Action.COUNTED
+                return operators.sized(bands, metric.maximum, names=names), Action.COUNTED
             return operators.length(metric.maximum), Action.COUNTED
         case "band" if bands is not None:
-            return operators.band(bands, metric.minimum, metric.maximum), Action.COARSENED
+            return operators.band(bands, metric.minimum, metric.maximum, names=names), Action.COARSENED
         case "month":
             return operators.month(treatment.precision), Action.COARSENED
         case "split" | "table" | "moment":
