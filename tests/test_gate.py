@@ -606,6 +606,7 @@ def test_countries(recipient: str, countries: list[str], opens: bool) -> None:
 OTHER_TERMS = replace(TERMS, profile=Profile.EXACT)
 SITUATIONS: dict[str, World] = {
     "clock-without-zone": World(now=NOW.replace(tzinfo=None)),
+    "clock-implausible": World(now=NOW.replace(year=2099)),
     "workspace-unregistered": World(kind=UNREGISTERED),
     "workspace-disagreement": World(evidence=Evidence(True, True, AFTER)),
     "switch-rc-stats": World(switches=Switches(("RC_STATS_DISABLE",))),
@@ -942,3 +943,59 @@ def test_a_period_needs_a_zone(profile: Profile) -> None:
     with pytest.raises(UsageError) as caught:
         period_of(NAIVE, profile)
     assert caught.value.rule == "time-zone"
+
+
+def test_a_period_is_of_this_century() -> None:
+    """A clock whose moment leaves the calendar when it is told in UTC gives no period, by a rule of its own."""
+    moment = datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))
+    with pytest.raises(UsageError, match=r"^The caller's clock is not of this century\.") as caught:
+        period_of(moment, Profile.EXACT)
+    assert caught.value.rule == "clock"
+
+
+def test_a_refused_clock_says_why() -> None:
+    """Who passes a clock without a zone is told what it needs."""
+    with pytest.raises(UsageError, match=r"^The caller's clock needs a time zone\."):
+        period_of(NAIVE, Profile.STANDARD)
+
+
+@pytest.mark.parametrize(("year", "is_doubtful"), [(2000, True), (2001, False), (2098, False), (2099, True)])
+def test_the_years_of_a_clock(year: int, is_doubtful: bool) -> None:
+    """A clock is of this century from 2001 to 2098, so that no zone turns it into another."""
+    assert is_doubtful == ("clock-implausible" in codes(World(now=NOW.replace(year=year)).decide()))
+
+
+@pytest.mark.parametrize("code", SITUATIONS)
+def test_each_reason_is_told_in_text(code: str) -> None:
+    """Message and remedy are texts, also where the remedy is empty."""
+    reason = reason_of(code)
+    assert (str, str) == (type(reason.message), type(reason.remedy))
+
+
+def test_the_remedy_of_a_scope_keeps_what_was_agreed() -> None:
+    """Who follows the remedy agrees to the missing data type as well, and loses none."""
+    assert reason_of("scope-app").remedy == "Agree to it as well: --scope usage,app."
+
+
+def test_what_needs_people_stays_with_their_number() -> None:
+    """Where the number of people is new since the yes, all that is shown only among enough people stays with it."""
+    people = CATALOGUE.facts.people
+    fields = {p: {path: m for path, m in agreed.items() if path != people} for p, agreed in YES.fields.items()}
+    decision = World(consent=replace(YES, fields=fields)).decide()
+    leaving = list(CATALOGUE.leaving(Profile.STANDARD))
+    guarded = {metric.emit for metric, treatment in leaving if treatment.needs_people}
+    parts = {metric.emit for metric, _ in leaving if metric.of}
+    assert guarded | parts | {people} == decision.without
+
+
+def test_an_unknown_kind_has_its_own_rule() -> None:
+    """A kind of workspace that the policy doesn't know is refused by rule ``workspace``."""
+    with pytest.raises(UsageError, match=r"^A workspace is unregistered, registered or hosted\.") as caught:
+        Workspace(cast("WorkspaceKind", "unknown"))
+    assert caught.value.rule == "workspace"
+
+
+def test_a_refused_scope_says_why() -> None:
+    """Who names no scope is told which there are."""
+    with pytest.raises(UsageError, match=r"^A scope is one or more of usage, app and account, with commas between\."):
+        scopes_of("all")

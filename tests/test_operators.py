@@ -30,6 +30,7 @@ from rc_stats.operators import (
     moment_of,
     month,
     output_words,
+    renamed,
     sized,
     total_by,
     version,
@@ -891,3 +892,27 @@ def test_mappings_of_other_classes() -> None:
     value: Mapping[str, Any] = Other(widget=5)
     assert OPERATORS["length"](value) == 1
     assert OPERATORS["sum"](value) == (("widget", 5),)
+
+
+def test_the_longest_text_that_is_looked_at() -> None:
+    """A text of exactly the greatest length is still looked at, and one that is a letter longer is not."""
+    date = "Mon Aug 03 2026 12:10:31 GMT+0000 ("
+    for spare, word, moment in ((0, "amd", "2026-08"), (1, OTHER, NOT_A_DATE)):
+        assert word == choice(MAKERS)("epyc " + "x" * (LONGEST_WORD - len("epyc ") + spare))
+        assert moment == month("month")(date + "x" * (LONGEST_WORD - len(date) - 1 + spare) + ")")
+
+
+@pytest.mark.parametrize("text", [text for text, _ in MOMENTS if isinstance(text, str)])
+def test_moments_of_texts_are_whole_seconds(text: str) -> None:
+    """A date in text counts to the second, in each of its forms alike."""
+    moment = moment_of(text)
+    assert isinstance(moment, datetime)
+    assert moment.microsecond == 0
+
+
+def test_what_names_of_buckets_become() -> None:
+    """A stricter profile gives the coarse bucket around a fine one; a name of either list is known in both."""
+    own = {name: name for name in COARSE.names}
+    coarse = {"under 2": "under 4", "2 to 4": "under 4", "4 to 8": "4 or more", "8 or more": "4 or more"}
+    assert {**coarse, **own} == renamed(FINE, COARSE, to_coarse=True)
+    assert {**{name: name for name in FINE.names}, **own} == renamed(FINE, COARSE, to_coarse=False)

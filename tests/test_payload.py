@@ -313,6 +313,14 @@ def test_a_decision_that_the_gate_did_not_take_clears_nothing(name: str) -> None
         clear(report_in(), FORGED[name](decision))
 
 
+def test_a_forged_decision_has_its_own_rule() -> None:
+    """The refusal of a decision that the gate did not take names that rule, and not what the forgery claims."""
+    forged = replace(decision_on(report_in()), workspace=Workspace(WorkspaceKind.HOSTED))
+    with pytest.raises(GateClosed, match=r"^This is no decision that the gate has taken\.") as caught:
+        clear(report_in(), forged)
+    assert caught.value.rule == "forged-decision"
+
+
 # It can't be made, changed or carried away.
 
 
@@ -372,6 +380,19 @@ def test_it_is_not_copied(carry: Callable[[Payload], object]) -> None:
 def test_its_repr_tells_nothing() -> None:
     """Printing it to a log shows no statistics."""
     assert "totalChannels" not in f"{payload_of()!r}{payload_of()}"
+
+
+def test_its_refusals_say_why() -> None:
+    """Who wants to change, delete or copy a part is told that it can't be done."""
+    payload: Any = payload_of()
+    with pytest.raises(AttributeError, match=r"^A Payload can't change\.$"):
+        payload.body = b""
+    with pytest.raises(AttributeError, match=r"^A Payload can't change\.$"):
+        del payload.body
+    with pytest.raises(TypeError, match=r"^A Payload can't be pickled or copied; keep its bytes\.$"):
+        copy.copy(payload)
+    with pytest.raises(GateClosed, match=r"^This is no payload that the gate has cleared\."):
+        genuine(None)
 
 
 # What passes for one.
