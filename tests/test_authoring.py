@@ -385,11 +385,11 @@ def test_wrong_meanings(written: Callable[..., list[Path]], old: str, new: str, 
 
 
 def test_a_vendor_cannot_let_people_through(written: Callable[..., list[Path]]) -> None:
-    """A kind of a vendor's own that lets figures of people through is refused."""
+    """A kind of a vendor's own that lets figures of people through without freezing them is refused."""
     text = WHOLE.replace('operators = ["count"]', 'operators = ["count", "split"]').replace(
         'operator = "count"', 'operator = "split"\nof = "users"', 1
     )
-    assert any(problem.startswith("users: figures of people can't leave yet") for problem in faults(written(text)))
+    assert any(problem.startswith("users: a figure of people must be frozen") for problem in faults(written(text)))
 
 
 def test_kinds_without_treatments_are_exact(written: Callable[..., list[Path]]) -> None:

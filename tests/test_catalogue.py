@@ -114,10 +114,10 @@ def test_identifying_leaves_never_leave_as_they_are(row: dict[str, str]) -> None
 
 
 def test_texts_leave_only_as_words_versions_or_dates() -> None:
-    """No entry lets a text through but as a listed word, a version, a month, a size or a sum."""
+    """No entry lets a text through but as a listed word, a version, a month, a size, a sum or a word for a moment."""
     for metric, _ in load_catalogue().leaving(EXACT):
         if "string" in metric.json:
-            assert metric.operator in {"choice", "version", "month", "length", "sum"}, metric.path
+            assert metric.operator in {"choice", "version", "month", "length", "sum", "moment"}, metric.path
 
 
 # --- prose
@@ -147,9 +147,21 @@ def test_content_and_tracking_never_leave() -> None:
 
 # --- the rules of disclosure, as a table
 
-PEOPLE = Treatment(withhold="people-protection")
 FINE_ONLY = Treatment(withhold="too-fine-for-strict")
 AS_IS = Treatment()
+SPLIT = (
+    Treatment(),
+    Treatment(step=5, frozen=True, needs_people=10),
+    Treatment(step=10, frozen=True, needs_people=10),
+)
+SPLIT_WINDOW = (Treatment(frozen=True), *SPLIT[1:])
+PEOPLE_TABLE = (Treatment(frozen=True), Treatment(step=5, frozen=True, needs_people=10), FINE_ONLY)
+PEOPLE_TABLE_DAILY = (Treatment(frozen=True), Treatment(withhold="too-fine-for-standard"), FINE_ONLY)
+MOMENT = (
+    Treatment(days=(1, 7, 30), needs_people=20),
+    Treatment(days=(30,), frozen=True, needs_people=20),
+    FINE_ONLY,
+)
 
 RULES: list[tuple[str, str, Treatment | None, Treatment | None, Treatment | None]] = [
     ("structural total", "totalChannels", AS_IS, AS_IS, Treatment(significant=2)),
@@ -191,7 +203,7 @@ RULES: list[tuple[str, str, Treatment | None, Treatment | None, Treatment | None
         for path in ("uploadsTotalSize", "enterprise.voip.lastMonth.callsDuration")
     ),
     *(
-        ("split", path, PEOPLE, PEOPLE, PEOPLE)
+        ("split", path, *SPLIT)
         for path in (
             "totalUserTOTP",
             "totalUserEmail2fa",
@@ -199,6 +211,16 @@ RULES: list[tuple[str, str, Treatment | None, Treatment | None, Treatment | None
             "totalLivechatManagers",
             "services.ldap.users",
             "services.saml.users",
+            "services.cas.users",
+            "services.oauth.google.users",
+            "dailyPeakConnections",
+            "maxMonthlyPeakConnections",
+            "contactVerification.totalBlockedContacts",
+        )
+    ),
+    *(
+        ("split of a rolling window", path, *SPLIT_WINDOW)
+        for path in (
             "uniqueUsersOfYesterday.data[].count",
             "uniqueUsersOfLastWeek.data[].count",
             "uniqueUsersOfLastMonth.data[].count",
@@ -208,8 +230,10 @@ RULES: list[tuple[str, str, Treatment | None, Treatment | None, Treatment | None
         ("snapshot of people", path, None, None, None)
         for path in ("onlineUsers", "awayUsers", "busyUsers", "offlineUsers", "totalConnectedUsers")
     ),
-    ("people table", "userLanguages.*", PEOPLE, PEOPLE, PEOPLE),
-    ("people table", "uniqueUsersOfLastMonth.data[].roles[].count", PEOPLE, PEOPLE, PEOPLE),
+    ("people table", "userLanguages.*", *PEOPLE_TABLE),
+    ("people table", "uniqueUsersOfLastMonth.data[].roles[].count", *PEOPLE_TABLE),
+    ("people table, daily", "uniqueUsersOfLastWeek.data[].roles[].count", *PEOPLE_TABLE_DAILY),
+    ("people table, daily", "uniqueUsersOfYesterday.data[].roles[].count", *PEOPLE_TABLE_DAILY),
     *(
         ("session measure", path, None, None, None)
         for path in (
@@ -257,10 +281,7 @@ RULES: list[tuple[str, str, Treatment | None, Treatment | None, Treatment | None
         )
     ),
     ("install date", "installedAt", Treatment(precision="month"), Treatment(precision="year"), FINE_ONLY),
-    *(
-        ("a person's moment", path, PEOPLE, PEOPLE, PEOPLE)
-        for path in ("lastLogin", "lastMessageSentAt", "lastSeenSubscription")
-    ),
+    *(("a person's moment", path, *MOMENT) for path in ("lastLogin", "lastMessageSentAt", "lastSeenSubscription")),
     *(
         ("identifier, hash, token, text", path, None, None, None)
         for path in (
@@ -312,7 +333,11 @@ def test_the_threshold_is_ten() -> None:
     catalogue = load_catalogue()
     assert catalogue.threshold == 10
     needed = {t.needs_people for kind in catalogue.kinds.values() for t in kind.treatments.values()}
-    assert needed == {0, 10}
+    assert needed == {0, 10, 20}
+    of_people = {name for name, kind in catalogue.kinds.items() if PEOPLE_OPERATORS & set(kind.operators)}
+    assert of_people == {"split", "split-window", "people-table", "people-table-daily", "moment"}
+    for name, kind in catalogue.kinds.items():
+        assert (20 in {t.needs_people for t in kind.treatments.values()}) == (name == "moment")
 
 
 @pytest.mark.parametrize("path", ["os.totalmem", "os.cpus[]"])
@@ -330,12 +355,43 @@ def test_the_vendor_of_processors() -> None:
     assert treatment("os.cpus[].model", STRICT) == FINE_ONLY
 
 
-def test_people_are_withheld_everywhere() -> None:
-    """No metric about single people leaves in any profile while no protection is built for it."""
-    people = {metric.path for metric in METRICS.values() if metric.operator in PEOPLE_OPERATORS}
-    assert people
+PEOPLE = [metric for metric in METRICS.values() if metric.operator in PEOPLE_OPERATORS]
+
+
+@pytest.mark.parametrize("metric", PEOPLE, ids=lambda metric: metric.path)
+def test_figures_of_people_are_frozen(metric: Metric) -> None:
+    """A figure of people is frozen in every profile that lets it leave, but what exact tells of no rolling window."""
+    is_told_anew = metric.kind in ("split", "moment")
     for profile in Profile:
-        assert people.isdisjoint(metric.path for metric, _ in load_catalogue().leaving(profile))
+        found = treatment(metric.path, profile)
+        assert found is not None
+        assert found.withhold or found.frozen or (profile is EXACT and is_told_anew)
+        assert not (found.frozen and profile is EXACT and is_told_anew)
+    assert (metric.kind == "split-window") == (metric.operator == "split" and "uniqueUsersOf" in metric.path)
+
+
+def test_only_figures_of_people_are_frozen() -> None:
+    """Nothing but a figure of people keeps its value for a month, and only a moment looks back."""
+    for metric in METRICS.values():
+        treatments = [found for profile in Profile if (found := treatment(metric.path, profile))]
+        assert metric in PEOPLE or not any(found.frozen for found in treatments)
+        assert metric.operator == "moment" or not any(found.days for found in treatments)
+
+
+@pytest.mark.parametrize("metric", PEOPLE, ids=lambda metric: metric.path)
+def test_the_total_of_figures_of_people(metric: Metric) -> None:
+    """A split of users is taken of those who can be counted; contacts and tables have a total of their own."""
+    if metric.operator == "moment":
+        assert (metric.of, metric.less) == ("", ())
+    elif metric.path.startswith("contactVerification."):
+        assert (metric.of, metric.less) == ("contactVerification.totalContacts", ())
+    elif metric.operator == "split":
+        assert (metric.of, metric.less) == ("totalUsers", ("nonActiveUsers", "appUsers"))
+    elif metric.path == "userLanguages.*":
+        assert (metric.of, metric.less, metric.linked) == ("totalUsers", (), "")
+    else:
+        beside = metric.path.replace(".roles[]", "")
+        assert (metric.of, metric.less, metric.linked) == (beside, (), "unique-users")
 
 
 def test_profiles_only_withhold_more() -> None:
@@ -363,6 +419,7 @@ def test_the_catalogue_is_loaded_once() -> None:
     assert load_catalogue() is load_catalogue()
     assert load_catalogue() == catalogue_from_data(_data())
     assert load_catalogue().name == "rocketchat"
+    assert load_catalogue().version == 2
 
 
 @pytest.mark.parametrize(
@@ -413,7 +470,7 @@ def test_find_by_the_catalogues_spelling(path: str) -> None:
 def test_words_are_closed() -> None:
     """The published words are short, printable ASCII, and hold every vocabulary and every bucket."""
     words = load_catalogue().words
-    assert {"other", "Linux", "europe", "8 to 16 GiB"} <= words
+    assert {"other", "Linux", "europe", "8 to 16 GiB", "within 1 day", "within 7 days", "within 30 days"} <= words
     assert all(0 < len(word) <= 60 and word.isascii() and word.isprintable() for word in words)
     for vocabulary in load_catalogue().vocabularies.values():
         assert set(vocabulary.members) <= words
@@ -451,7 +508,11 @@ MEANINGS: dict[str, Callable[[dict[str, Any]], None]] = {
     "key": _metric("omnichannelSources[].count", key="alias"),
     "fractional": _metric("totalRooms", fractional=True),
     "of": _metric("totalUserTOTP", of="activeUsers"),
-    "version": _set("version", to=2),
+    "version": _set("version", to=3),
+    "less": _metric("totalUserTOTP", less=["nonActiveUsers"]),
+    "linked": _metric("uniqueUsersOfLastMonth.data[].roles[].count", linked=""),
+    "freezing": _set("kinds", "split-window", "exact", to={"step": 1}),
+    "days": _set("kinds", "moment", "standard", "days", to=[7]),
     "name": _set("name", to="another"),
     "threshold": _set("threshold", to=11),
     "fact": _set("facts", "people", to="activeUsers"),
@@ -474,6 +535,8 @@ PROSE: dict[str, Callable[[dict[str, Any]], None]] = {
     for name in ("says", "useful", "reason", "privacy", "section", "source", "first", "last")
 } | {
     "title": _set("title", to="Another title"),
+    "capacity": _set("capacity", "standard", to=1),
+    "no capacity": lambda compiled: compiled.pop("capacity"),
     "label": _set("kinds", "structural", "label", to="another label"),
     "source of words": _set("vocabularies", "os_type", "source", to="another source"),
 }
@@ -490,7 +553,7 @@ def test_the_digest_changes_with_the_meaning(change: Callable[[dict[str, Any]], 
 
 @pytest.mark.parametrize("change", PROSE.values(), ids=PROSE)
 def test_the_digest_does_not_change_with_the_prose(change: Callable[[dict[str, Any]], None]) -> None:
-    """A better sentence, title or source doesn't change the digest, so it asks nobody again."""
+    """A better sentence, title, source or budget doesn't change the digest, so it asks nobody again."""
     changed = data()
     change(changed)
     assert changed != _data()
@@ -577,7 +640,14 @@ FIELD_CHANGES: dict[str, tuple[Callable[[dict[str, Any]], None], tuple[Change, .
     "another profile": (_set("kinds", "kernel", "exact", to={"parts": 3}), ()),
     "prose": (_metric("totalRooms", says="Another sentence."), ()),
     "title": (_set("title", to="Another"), ()),
-    "version": (_set("version", to=2), ()),
+    "version": (_set("version", to=3), ()),
+    "capacity": (_set("capacity", "standard", to=1), ()),
+    "total": (_metric("totalUserTOTP", of="activeUsers"), of("totalUserTOTP")),
+    "less": (_metric("totalUserTOTP", less=["nonActiveUsers"]), of("totalUserTOTP")),
+    "linked": (
+        _metric("uniqueUsersOfLastMonth.data[].roles[].count", linked=""),
+        of("uniqueUsersOfLastMonth.roles"),
+    ),
 }
 
 
@@ -596,6 +666,9 @@ TREATMENTS: dict[str, tuple[str, Profile, dict[str, Any], str]] = {
     "precision": ("install-date", STANDARD, {"precision": "month"}, "installedAt"),
     "buckets": ("hardware", STRICT, {"bands": "fine"}, "os.totalmem"),
     "grouping": ("wizard-country", STANDARD, {}, "wizard.country"),
+    "freezing": ("split-window", EXACT, {"step": 1}, "uniqueUsersOfYesterday.count"),
+    "days": ("moment", EXACT, {"days": [7, 30], "needs_people": 20}, "lastLogin"),
+    "rounding of people": ("people-table", STANDARD, {"frozen": True, "needs_people": 10}, "userLanguages"),
 }
 
 

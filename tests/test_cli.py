@@ -33,7 +33,7 @@ DOCUMENTS = [
 YES = ["--workspace", "registered", "--opt-in"]
 AT = ["--at", "2026-08-25T00:00:00Z"]
 """After the newest of the documents, which a preview would otherwise call dated after now."""
-VERBS = ["preview", "explain", "metrics", "check", "verify"]
+VERBS = ["audit", "preview", "explain", "metrics", "check", "verify"]
 TOKEN = "octopus-ltd"  # noqa: S105 -- planted in inputs, to be looked for in what comes out
 ESCAPE = "\x1b"
 MASK = (
@@ -908,7 +908,7 @@ def test_completion_of_verbs_and_files() -> None:
 
 def test_check_finds_nothing(cli: Cli) -> None:
     """A document that the catalogue knows has no drift."""
-    assert ((done := cli("check", EXAMPLE)).code, done.text, done.err) == (0, "No drift in one document.\n", b"")
+    assert ((done := cli("check", EXAMPLE)).code, done.text, done.err) == (0, "No drift in 1 document.\n", b"")
     many = cli("check", SAMPLES / "statistics-6.6.0.list.json", "--format", "json")
     assert (many.code, many.data) == (0, {"documents": 5, "drift": []})
 

@@ -188,8 +188,8 @@ def listed_subprocessors(text: str) -> list[Row]:
     for number, line in enumerate(lines):
         group = GROUP_HEADINGS.get(line.strip(), group)
         if line.startswith("Entity Name\t"):
-            for cells in table_after(lines, number):
-                rows.append(Row(group, tuple(cells["Entity Name"].split(", ")), cells))
+            found = table_after(lines, number)
+            rows += [Row(group, tuple(cells["Entity Name"].split(", ")), cells) for cells in found]
     return rows
 
 
@@ -365,7 +365,7 @@ def test_date_is_the_quoted_one(key: str) -> None:
     stated = re.search(r"([A-Z][a-z]+) (\d+)(?:st|nd|rd|th), (\d{4})", POLICY[DATES[key]])
 
     assert stated is not None
-    day = datetime.strptime(" ".join(stated.groups()), "%B %d %Y").date()
+    day = datetime.strptime(" ".join((*stated.groups(), "+0000")), "%B %d %Y %z").date()
     assert isinstance(POLICY[key], date)
     assert day == POLICY[key]
 

@@ -18,6 +18,7 @@ import pytest
 from canaries import assert_no_trace
 from rc_stats import Anonymiser, Profile, load_catalogue
 from rc_stats.anonymise import Report
+from rc_stats.catalogue import PEOPLE_OPERATORS
 from rc_stats.errors import UnusableInput
 from rc_stats.sources import read_newest
 
@@ -159,6 +160,40 @@ def test_same_report() -> None:
     for one, other in (("shape-arrays", "shape-arrays-shuffled"), ("shape-missing", "shape-leaf-null")):
         first, second = (read_newest(io.BytesIO((REDTEAM / f"{name}.json").read_bytes())) for name in (one, other))
         assert anonymiser()(first.document.body).statistics() == anonymiser()(second.document.body).statistics()
+
+
+PEOPLE = frozenset(metric.emit for metric in load_catalogue().metrics.values() if metric.operator in PEOPLE_OPERATORS)
+
+
+def people_in(report: Report) -> dict[str, Any]:
+    """Return the leaves of people of *report*."""
+    told = dict(leaves(report.statistics()))
+    return {path: value for path, value in told.items() if any(f"{path}.".startswith(f"{emit}.") for emit in PEOPLE)}
+
+
+@pytest.mark.parametrize("month", ["2026-08", "2026-09"])
+@pytest.mark.parametrize("profile", Profile)
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("tables-newcomer-before", "tables-newcomer-after"),
+        ("tables-newcomer-after", "tables-newcomer-before"),
+        ("tables-threshold-09", "tables-threshold-10"),
+        ("tables-threshold-10", "tables-threshold-09"),
+        ("tables-19-people", "tables-20-people"),
+    ],
+)
+def test_one_person_apart(one: str, other: str, profile: Profile, month: str) -> None:
+    """After a report, one on a document a person apart tells no other figure of people, in this month or the next."""
+    make = Anonymiser(load_catalogue(), profile)
+    first, second = (read_newest(io.BytesIO((REDTEAM / f"{name}.json").read_bytes())) for name in (one, other))
+    before = make(first.document.body, month="2026-08")
+    after = make(second.document.body, month=month, previous=before.previous)
+    frozen = {metric.emit for metric, treatment in load_catalogue().leaving(profile) if treatment.frozen}
+    fresh = {path: value for path, value in people_in(after).items() if people_in(before).get(path) != value}
+    assert [path for path in fresh if any(f"{path}.".startswith(f"{emit}.") for emit in frozen)] == []
+    if profile is not Profile.EXACT:
+        assert fresh == {}
 
 
 CANARY = "Octopus-Ltd & Söhne"

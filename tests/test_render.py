@@ -36,6 +36,7 @@ from rc_stats import (
     what_if,
 )
 from rc_stats.operators import Refusal
+from rc_stats.people import Held
 from rc_stats.policy import DataType
 from rc_stats.render import View, as_data, as_html, as_text, view_of
 from rc_stats.render.reference import metric_data, metric_text, outcome
@@ -154,7 +155,8 @@ def test_every_rule_has_words() -> None:
     catalogue = load_catalogue()
     refusals = {refusal.value for refusal in Refusal}
     withheld = {t.withhold for kind in catalogue.kinds.values() for t in kind.treatments.values() if t.withhold}
-    assert refusals | withheld | {"too-few-people", "unknown"} == set(RULES)
+    held = {held.value for held in Held}
+    assert refusals | withheld | held | {"too-few-people", "unknown"} == set(RULES)
 
 
 def test_every_kind_has_a_label() -> None:
@@ -357,7 +359,7 @@ def test_text_of_many_documents_fits(form: str, count: int) -> None:
     }[form]
     newest = read_newest(io.BytesIO(raw.encode()))
     text = as_text(view_of(previewed(newest.document), newest=newest))
-    assert f"{count:,} documents" in " ".join(text.split())
+    assert f"{count:,} documents".replace(",", " ") in " ".join(text.split())
     assert [line for line in text.splitlines() if len(line) > 80] == []
 
 
@@ -650,7 +652,7 @@ def test_reference_agrees_with_the_plan() -> None:
     """What the reference calls withheld or staying is what the compiled plan has no slot for, in each profile."""
     catalogue = load_catalogue()
     for profile in Profile:
-        slots = {slot.metric.path for slot in anonymiser(profile).plan.slots}
+        slots = {slot.metric.path for slot in anonymiser(profile).plan.slots if not slot.is_silent}
         leaving = {
             m.path for m in catalogue.metrics.values() if outcome(m, catalogue, profile) not in ("stays", "withheld")
         }

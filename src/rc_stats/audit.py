@@ -183,7 +183,8 @@ def _fresh(
     Args:
         base: Path of the total that the figures are counted in.
     """
-    paths = {catalogue.facts.people, base}
+    less = {path for metric in catalogue.metrics.values() if metric.of == base for path in metric.less}
+    paths = {catalogue.facts.people, base, *less}
     metrics = [catalogue.metrics[path] for path in paths]
     is_exact = all(_unit(catalogue.treatment(metric, profile), 0) == 1 for metric in metrics)
     totals = [{metric.path: _at(report, metric.emit) or 0 for metric in metrics} for report in statistics]

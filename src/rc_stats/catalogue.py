@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache, cached_property
 from types import MappingProxyType
@@ -186,8 +186,8 @@ class Catalogue:
     vocabularies: Mapping[str, Vocabulary]
     bands: Mapping[str, Mapping[str, Bands]]
     metrics: Mapping[str, Metric]
-    capacity: Mapping[Profile, int]
     digest: str
+    capacity: Mapping[Profile, int] = field(default_factory=dict)
 
     def treatment(self, metric: Metric, profile: Profile) -> Treatment | None:
         """Return what *profile* does to *metric*; None where it never leaves."""
@@ -277,8 +277,8 @@ def catalogue_from_data(data: Mapping[str, Any]) -> Catalogue:
         vocabularies={name: _vocabulary(name, v) for name, v in data["vocabularies"].items()},
         bands={name: _bands(b) for name, b in data.get("bands", {}).items()},
         metrics={m["path"]: _metric(m) for m in data["metrics"]},
-        capacity={Profile(name): bits for name, bits in data.get("capacity", {}).items()},
         digest=meaning_digest(data),
+        capacity={Profile(name): bits for name, bits in data.get("capacity", {}).items()},
     )
 
 

@@ -9,7 +9,7 @@ Taken from practice: suppression below 10 together with rounding (ONS, UK LLC), 
 (CMS cell size policy), one pattern over linked periods (Eurostat), audit by solving for the hidden cells (US Census
 Bureau). Terms as in the ESSnet handbook on statistical disclosure control.
 
-Policy: privacy-policy@2023-01-05#statistics-sharing ("aggregated and, therefore, anonymous").
+Policy: privacy-policy@2023-01-05#statistics-sharing.
 """
 
 from __future__ import annotations

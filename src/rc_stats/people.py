@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from rc_stats import disclosure
-from rc_stats.catalogue import PEOPLE_OPERATORS, Catalogue, Profile
+from rc_stats.catalogue import PEOPLE_OPERATORS, Catalogue, Metric, Profile
 from rc_stats.errors import UnusableInput
 from rc_stats.operators import Refusal, Value
 from rc_stats.plan import Outcome, Plan, Slot
@@ -166,11 +166,10 @@ class Protection:
         """
         catalogue, before = self.plan.catalogue, self.situation.previous
         totals = dict(self.situation.totals)
-        for index in self.is_repeated:
-            path = self._base(self.plan.slots[index])
+        repeated = {path for index in self.is_repeated for path in self._bases(self.plan.slots[index].metric)}
+        if before is not None:
             # A repeated figure is of the people of the report that it was first made for.
-            if before is not None and path in before.totals:
-                totals[path] = before.totals[path]
+            totals |= {path: total for path, total in before.totals.items() if path in repeated}
         return Previous(
             catalogue.digest,
             self.plan.profile,
@@ -206,16 +205,19 @@ class Protection:
         if previous.month == self.situation.month:
             return True
         now, before = self.situation.totals, previous.totals
-        moved = (abs(now.get(p, 0) - before.get(p, 0)) for p in {self.plan.catalogue.facts.people, self._base(slot)})
+        moved = (abs(now.get(path, 0) - before.get(path, 0)) for path in self._bases(slot.metric))
         return any(0 < change < self.plan.catalogue.threshold for change in moved)
 
     def _is_ours(self, previous: Previous) -> bool:
         return previous.catalogue_digest == self.plan.catalogue.digest and previous.profile is self.plan.profile
 
-    def _base(self, slot: Slot) -> str:
-        """Return the path of the total that the people of *slot* are counted in, in the end."""
-        of = slot.metric.of
-        return of if of in self.plan.totals else self.plan.catalogue.facts.people
+    def _bases(self, metric: Metric) -> frozenset[str]:
+        """Return the paths of the totals that say who the people of *metric* can be; that of all users is one."""
+        catalogue = self.plan.catalogue
+        paths = {catalogue.facts.people, metric.of, *metric.less} & set(self.plan.totals)
+        total = catalogue.metrics.get(metric.of)
+        is_figure = total is not None and total.operator in PEOPLE_OPERATORS
+        return frozenset(paths) | (self._bases(total) if total is not None and is_figure else frozenset())
 
     def _total_emit(self, path: str) -> str:
         total = self.plan.catalogue.metrics.get(path)

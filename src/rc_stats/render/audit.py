@@ -65,7 +65,7 @@ def _figure(bounds: Sequence[Bound], threshold: int) -> Iterator[str]:
         name = f"{bound.category}: " if bound.category else ""
         if bound.is_remainder:
             if not bound.is_protected:
-                yield f"  ! the enabled users who are left over are known to be fewer than {threshold}"
+                yield f"  ! the people who are left over are known to be fewer than {threshold}"
         elif bound.shown is not None and bound.is_protected:
             yield f"  {name}shown {bound.shown}, so {_span(bound.low, bound.high)}"
         elif bound.category:
