@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help preview test check audit compile docs-metrics bench mutants clean
+.PHONY: help preview test check audit compile docs-metrics bench bench-smoke mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,11 +40,14 @@ compile: $(READY) ## Compile the reviewed TOML of catalogue and policy
 docs-metrics: $(READY) compile ## Write docs/metrics.md from the catalogue
 	$(BIN)/rc-stats metrics --format markdown > docs/metrics.md
 
+bench-smoke: $(READY) ## Run each benchmark once, so that they can't rot
+	$(BIN)/python benchmarks/bench.py --smoke
+
 bench: $(READY) ## Measure speed as ratios to a floor of the same run
 	$(BIN)/python benchmarks/bench.py
 
 mutants: $(READY) ## Mutation testing of gate and operators
-	$(BIN)/mutmut run
+	HYPOTHESIS_PROFILE=mutation $(BIN)/mutmut run
 	$(BIN)/mutmut results
 
 clean: ## Remove the environment and all caches
