@@ -205,11 +205,13 @@ class Catalogue:
         Return the entry that *path* belongs to.
 
         Args:
-            path: As the catalogue, the document (``os.cpus[0].model``) or the payload (``os.cpus.model``) spells it.
+            path: As the catalogue, the document (``os.cpus[0].model``) or the payload (``os.cpus.model``) spells it; of
+                a list or map also without its brackets or star.
         """
         plain = re.sub(r"\[\d*\]", "[]", path)
-        if plain in self.metrics:
-            return self.metrics[plain]
+        for spelling in (plain, f"{plain}[]", f"{plain}.*"):
+            if spelling in self.metrics:
+                return self.metrics[spelling]
         for metric in self.metrics.values():
             if re.fullmatch(re.escape(metric.path).replace(r"\*", r"[^.]+"), plain):
                 return metric
