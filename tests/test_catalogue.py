@@ -213,8 +213,6 @@ RULES: list[tuple[str, str, Treatment | None, Treatment | None, Treatment | None
             "services.saml.users",
             "services.cas.users",
             "services.oauth.google.users",
-            "dailyPeakConnections",
-            "maxMonthlyPeakConnections",
             "contactVerification.totalBlockedContacts",
         )
     ),
@@ -224,6 +222,8 @@ RULES: list[tuple[str, str, Treatment | None, Treatment | None, Treatment | None
             "uniqueUsersOfYesterday.data[].count",
             "uniqueUsersOfLastWeek.data[].count",
             "uniqueUsersOfLastMonth.data[].count",
+            "dailyPeakConnections",
+            "maxMonthlyPeakConnections",
         )
     ),
     *(
@@ -367,7 +367,9 @@ def test_figures_of_people_are_frozen(metric: Metric) -> None:
         assert found is not None
         assert found.withhold or found.frozen or (profile is EXACT and is_told_anew)
         assert not (found.frozen and profile is EXACT and is_told_anew)
-    assert (metric.kind == "split-window") == (metric.operator == "split" and "uniqueUsersOf" in metric.path)
+    assert (metric.kind == "split-window") == (
+        metric.operator == "split" and ("uniqueUsersOf" in metric.path or "PeakConnections" in metric.path)
+    )
 
 
 def test_only_figures_of_people_are_frozen() -> None:

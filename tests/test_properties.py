@@ -906,13 +906,16 @@ def cleared_leaves(report: Report, decision: Decision) -> dict[tuple[str, ...], 
 FINER = list(itertools.combinations(Profile, 2))
 
 
-_ROWS = tuple(metric.emit for metric in METRICS if metric.operator == "table")
+_PEOPLE = tuple(metric.emit for metric in METRICS if metric.operator in ("split", "table"))
 
 
 def _numbers(statistics: Document) -> dict[tuple[str, ...], int]:
-    """Return the numbers by path; the rows of tables follow from what is hidden too, and are attacked elsewhere."""
+    """
+    Return the numbers by path, but for those of people: whether they are shown follows from what is hidden too, and is
+    attacked elsewhere.
+    """
     numbers = {path: value for path, value in leaves(statistics) if type(value) is int}
-    return {path: number for path, number in numbers.items() if not ".".join(path).startswith(_ROWS)}
+    return {path: number for path, number in numbers.items() if not ".".join(path).startswith(_PEOPLE)}
 
 
 def assert_follows(by_profile: Mapping[Profile, Document]) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rc_stats.authoring import read_catalogue
     from rc_stats.catalogue import Catalogue, Metric, Profile, load_catalogue
     from rc_stats.consent import Consent, ConsentState, Terms, what_if
-    from rc_stats.decision import Decision, Objections, Reason, Switches, Workspace, decide
+    from rc_stats.decision import Decision, Effect, Objections, Reason, Switches, Workspace, decide
     from rc_stats.errors import (
         CatalogueError,
         DriftFound,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from rc_stats.findings import Action, Finding
-    from rc_stats.gate import Envelope, Payload, clear, genuine
+    from rc_stats.gate import Envelope, Payload, clear, genuine, period_of
     from rc_stats.lint import Problem, lint_catalogue
     from rc_stats.people import Previous, read_previous
     from rc_stats.policy import DataType, Policy, Recipient, WorkspaceKind, load_policy
@@ -56,8 +56,8 @@ _HOMES = {
         "UnusableInput",
         "UsageError",
     ),
-    "decision": ("Decision", "Objections", "Reason", "Switches", "Workspace", "decide"),
-    "gate": ("Envelope", "Payload", "clear", "genuine"),
+    "decision": ("Decision", "Effect", "Objections", "Reason", "Switches", "Workspace", "decide"),
+    "gate": ("Envelope", "Payload", "clear", "genuine", "period_of"),
     "lint": ("Problem", "lint_catalogue"),
     "people": ("Previous", "read_previous"),
     "policy": ("DataType", "Policy", "Recipient", "WorkspaceKind", "load_policy"),
@@ -78,6 +78,7 @@ __all__ = [
     "Decision",
     "Document",
     "DriftFound",
+    "Effect",
     "Envelope",
     "Evidence",
     "Finding",
@@ -110,6 +111,7 @@ __all__ = [
     "lint_catalogue",
     "load_catalogue",
     "load_policy",
+    "period_of",
     "preview",
     "read_catalogue",
     "read_documents",

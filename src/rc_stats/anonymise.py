@@ -16,11 +16,11 @@ from typing import Any, Final
 
 from rc_stats import operators
 from rc_stats.catalogue import Catalogue, Profile
-from rc_stats.errors import UnusableInput
+from rc_stats.errors import UnusableInput, UsageError
 from rc_stats.explain import Explanation
 from rc_stats.findings import Finding
 from rc_stats.operators import Value
-from rc_stats.people import Previous, Protection, Situation
+from rc_stats.people import MONTH, Previous, Protection, Situation
 from rc_stats.plan import Plan
 from rc_stats.policy import DataType
 from rc_stats.wire import parse, unwrap
@@ -158,8 +158,11 @@ class Anonymiser:
             show_keys: Spell unknown keys in the findings as they are, for the admin's own screen. They are data.
 
         Raises:
+            UsageError: ``month``.
             UnusableInput: ``not-json``, ``not-an-object``, ``too-large``, ``too-deep`` or ``wrong-encoding``.
         """
+        if month and not MONTH.fullmatch(month):
+            raise UsageError("A month is told as 2026-08.", rule="month")
         if isinstance(document, bytes | bytearray):
             document = parse(bytes(document))
         if not isinstance(document, Mapping):

@@ -1,7 +1,8 @@
 """
 The command line: what a person or a job asks, in one place.
 
-Exit codes, the same for all verbs: 0 would be sent or done, 2 usage, 3 the gate is closed, 4 unusable input, 7 drift.
+Exit codes, the same for all verbs: 0 would be sent or done, 2 usage, 3 the gate is closed, 4 unusable input (or, of
+``audit``, a payload in which a small group was found), 7 drift; 1 if the output can't be written or it was interrupted.
 Errors are one line on standard error, without a traceback and without a value from the document.
 """
 
@@ -423,7 +424,7 @@ def audit(*, file: str, profile: str, at: datetime, format_: str) -> int:
     report = Anonymiser(catalogue, chosen)(newest.document.body, month=month, findings=False)
     result = attack(report.statistics(), catalogue, chosen)
     if format_ == "json":
-        _print(_json(audit_data(result)))
+        _print(_json(audit_data(result)), is_machine=True)
     else:
         _print(audit_text(result, style=_style) if _is_styled() else audit_text(result))
     if result.failures:

@@ -163,7 +163,7 @@ def clear(report: Report, decision: Decision) -> Payload:
     if not is_same:
         raise GateClosed("The decision was taken about another report.", rule="decision-mismatch")
     period = period_of(decision.now, report.profile)
-    if report.previous is not None and not period.startswith(report.previous.month):
+    if report.previous is not None and report.previous.month != period[:7]:
         raise GateClosed("The report was made for another month.", rule="decision-mismatch")
     body = canonical(
         {

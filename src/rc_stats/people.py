@@ -24,7 +24,7 @@ from rc_stats.readers import Unprotected
 from rc_stats.wire import canonical, parse
 
 _FORMAT: Final = 1
-_MONTH: Final = re.compile(r"20\d\d-(?:0[1-9]|1[0-2])", re.ASCII)
+MONTH: Final = re.compile(r"20\d\d-(?:0[1-9]|1[0-2])", re.ASCII)
 
 
 class Held(Enum):
@@ -89,7 +89,7 @@ def read_previous(data: bytes) -> Previous:
             kept["format"] == _FORMAT
             and plain
             and all(type(total) is int for total in kept["totals"].values())
-            and bool(_MONTH.fullmatch(kept["month"]))
+            and bool(MONTH.fullmatch(kept["month"]))
             and kept["is_usable"] is True
         )
         return Previous(
@@ -169,7 +169,7 @@ class Protection:
         repeated = {path for index in self.is_repeated for path in self._bases(self.plan.slots[index].metric)}
         if before is not None:
             # A repeated figure is of the people of the report that it was first made for.
-            totals |= {path: total for path, total in before.totals.items() if path in repeated}
+            totals |= {path: n for path, n in before.totals.items() if path in repeated and type(n) is int}
         return Previous(
             catalogue.digest,
             self.plan.profile,
@@ -185,6 +185,7 @@ class Protection:
             return frozenset()
         if not previous.is_usable or not self._is_ours(previous) or not month or previous.month > month:
             self.held.update((i, Held.NO_PREVIOUS) for i in frozen if not self.plan.slots[i].is_silent)
+            self.is_repeated.update(frozen)  # so that the totals of what was last shown are not forgotten
             return frozenset(frozen)
         repeated = [index for index in frozen if self._is_comparable(self.plan.slots[index], previous)]
         self.is_repeated.update(repeated)
@@ -290,7 +291,10 @@ class Protection:
                 name = slot.metric.linked or slot.metric.emit
                 linked.setdefault(name, []).append((index, slot, rows, total))
             else:
-                is_payload = fits(slot, tuple(rows.items()), total, self.plan.catalogue)
+                # Rows that don't add up: of a payload that is read again they are what was shown, else they stay.
+                outcome = figures[index]
+                is_raw = isinstance(outcome, Unprotected) and outcome.is_raw
+                is_payload = not is_raw and fits(slot, tuple(rows.items()), total, self.plan.catalogue)
                 self._settle(index, self._ordered(slot, rows, rows) if is_payload else None, Held.HIDDEN_ROWS)
         for group in linked.values():
             self._publish(group)

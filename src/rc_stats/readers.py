@@ -24,9 +24,11 @@ class Unprotected:
 
     Attributes:
         figure: A count; or people by category; or a moment, or the word that a payload has in its place.
+        is_raw: It has a form that only a document has, and so is no figure of a payload that is read again.
     """
 
     figure: int | tuple[tuple[str, int], ...] | datetime | str
+    is_raw: bool = False
 
     def __repr__(self) -> str:
         """Say what it is and not what it holds."""
@@ -97,7 +99,7 @@ def people_by_category(vocabulary: Vocabulary, maximum: int, *, key: str = "", v
             category = category_of(label)
             name = category if isinstance(category, str) else UNLISTED
             sums[name] = sums.get(name, 0) + number
-        return Unprotected(tuple(sums.items()))
+        return Unprotected(tuple(sums.items()), is_raw=type(value) is list)
 
     return operate
 
