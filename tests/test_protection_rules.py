@@ -485,22 +485,22 @@ RULES = [
     Rule(
         "a complement is of those who can be counted",
         ("leftovers", "attacks"),
-        Edit(people.Protection, "_total", "return min(told - sum(told_less), true)", "return told"),
+        Edit(people.Protection, "_total_of", "return min(told - sum(told_less), true)", "return told"),
     ),
     Rule(
         "a complement is of the true total",
         ("leftovers",),
-        Edit(people.Protection, "_total", "min(told - sum(told_less), true)", "told - sum(told_less)"),
+        Edit(people.Protection, "_total_of", "min(told - sum(told_less), true)", "told - sum(told_less)"),
     ),
     Rule(
         "a complement is of the total that is told",
         ("fed back",),
-        Edit(people.Protection, "_total", "min(told - sum(told_less), true)", "true"),
+        Edit(people.Protection, "_total_of", "min(told - sum(told_less), true)", "true"),
     ),
     Rule(
         "a split needs all its totals to be shown",
         ("leftovers",),
-        Edit(people.Protection, "_total", "any(number is None for number in shown)", "shown[0] is None"),
+        Edit(people.Protection, "_total_of", "any(number is None for number in shown)", "shown[0] is None"),
     ),
     Rule(
         "a small workspace shows no activity",

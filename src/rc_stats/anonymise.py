@@ -180,7 +180,7 @@ class Anonymiser:
             explained = Explanation(plan, values, too_few, protection, show_keys=show_keys).of(document)
         for index in too_few:
             values[index] = None
-        kept = [value if isinstance(value, int | str | tuple) else None for value in values]
+        kept: list[Any] = [value if value.__class__ in _LEAVING else None for value in values]
         figures = {plan.slots[i].metric.emit: value for i in plan.people if (value := kept[i]) is not None}
         following = protection.following(figures) if month else None
         return Report(plan, kept, evidence, explained, following, seal=_SEAL)

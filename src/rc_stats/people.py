@@ -145,6 +145,7 @@ class Protection:
     held: dict[int, Held] = field(default_factory=dict)
     is_kept: set[int] = field(default_factory=set)
     is_repeated: set[int] = field(default_factory=set)
+    _totals: dict[tuple[str, tuple[str, ...]], int | None] = field(default_factory=dict)
 
     def apply(self) -> None:
         """Replace every unprotected figure in ``values`` by what may leave, or by nothing."""
@@ -238,14 +239,23 @@ class Protection:
         one of the totals there is none.
         """
         metric = slot.metric
-        shown = [self._shown(path) for path in (metric.of, *metric.less)]
+        key = (metric.of, metric.less)
+        if metric.of not in self.plan.totals:
+            return self._total_of(*key)
+        if key not in self._totals:
+            # Of plain counts, which no figure of people changes; most splits share one.
+            self._totals[key] = self._total_of(*key)
+        return self._totals[key]
+
+    def _total_of(self, of: str, less: tuple[str, ...]) -> int | None:
+        shown = [self._shown(path) for path in (of, *less)]
         if any(number is None for number in shown):
             return None
         told, *told_less = (number for number in shown if number is not None)
         exact = self.situation.totals
-        if metric.of not in exact:
+        if of not in exact:
             return told
-        true = exact[metric.of] - sum(exact.get(path, 0) for path in metric.less)
+        true = exact[of] - sum(exact.get(path, 0) for path in less)
         return min(told - sum(told_less), true)
 
     def _of(self, figures: Mapping[int, Outcome], operator: str) -> Iterator[tuple[int, Slot, Any]]:
