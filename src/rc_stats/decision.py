@@ -413,16 +413,32 @@ def _about_data_types(
             )
 
 
+def _depending(terms: Terms, new: frozenset[str]) -> frozenset[str]:
+    """Return the metrics that are shown only beside a total that stays: without it nobody could check them."""
+    catalogue = terms.catalogue
+    people = catalogue.facts.people
+    needs = {
+        metric.emit: {
+            catalogue.metrics[path].emit
+            for path in (metric.of, *metric.less, people if treatment.needs_people else "")
+            if path in catalogue.metrics
+        }
+        for metric, treatment in catalogue.leaving(terms.profile)
+    }
+    staying = set(new)
+    while more := {emit for emit, totals in needs.items() if emit not in staying and totals & staying}:
+        staying |= more
+    return frozenset(staying)
+
+
 def _about_fields(consent: Consent, terms: Terms) -> Iterator[Reason]:
     if consent.state is not ConsentState.GRANTED:
         return
     agreed = consent.fields.get(terms.profile, {})
     changes = field_changes(agreed, terms.fields())
     new = frozenset(change.path for change in changes if change.what != "removed")
-    if terms.catalogue.facts.people in new:
-        # What is shown only among enough people can't be checked without their number, so it stays with it.
-        leaving = terms.catalogue.leaving(terms.profile)
-        new |= {metric.emit for metric, treatment in leaving if treatment.needs_people or metric.of}
+    if new:
+        new |= _depending(terms, new)
     if new:
         yield Reason(
             "catalogue-grown",
