@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -12,8 +13,8 @@ import pytest
 
 from rc_stats import load_catalogue, load_policy
 from rc_stats.catalogue import Profile
-from rc_stats.consent import DEFAULT_SCOPE, SCOPES, Consent, ConsentState, Terms, what_if
-from rc_stats.errors import UsageError
+from rc_stats.consent import DEFAULT_SCOPE, SCOPES, Consent, ConsentState, Terms, from_data, what_if
+from rc_stats.errors import UnusableInput, UsageError
 from rc_stats.policy import DataType
 
 TERMS = Terms(load_policy(), load_catalogue())
@@ -110,6 +111,8 @@ def test_a_grant_names_what_was_agreed_to(profile: Profile) -> None:
         terms.policy.effective,
         THEN,
         "an admin",
+        terms.policy.recipient.url,
+        restricted_until=None,
         is_hypothetical=False,
     )
     assert expected == consent
@@ -225,3 +228,81 @@ def test_a_question_does_not_become_an_answer() -> None:
     assert not question.decline(at=LATER).is_hypothetical
     assert not question.withdraw(at=LATER).is_hypothetical
     assert not question.grant(TERMS, at=LATER).is_hypothetical
+
+
+# Pauses, and keeping.
+
+
+def test_a_pause_keeps_what_was_agreed() -> None:
+    """A pause changes when something may leave, who said so and when; not what was agreed to."""
+    terms = Terms(load_policy(), load_catalogue())
+    granted = Consent().grant(terms, at=THEN, by="one", scope=SCOPES)
+    paused = granted.restrict(until=THEN + timedelta(days=9), at=THEN + timedelta(days=1), by="another")
+    assert (
+        replace(granted, restricted_until=THEN + timedelta(days=9), at=THEN + timedelta(days=1), by="another") == paused
+    )
+
+
+@pytest.mark.parametrize("state", [state for state in ConsentState if state is not ConsentState.GRANTED])
+def test_only_a_grant_is_paused(state: ConsentState) -> None:
+    """Where nothing may leave, there is nothing to pause."""
+    with pytest.raises(UsageError) as caught:
+        Consent(state).restrict(until=THEN + timedelta(days=9), at=THEN)
+    assert caught.value.rule == "restriction"
+
+
+@pytest.mark.parametrize("later", [timedelta(0), -timedelta(seconds=1)])
+def test_a_pause_ends_after_it_begins(later: timedelta) -> None:
+    """A pause that is over before it begins is refused."""
+    consent = Consent().grant(Terms(load_policy(), load_catalogue()), at=THEN)
+    with pytest.raises(UsageError):
+        consent.restrict(until=THEN + later, at=THEN)
+
+
+def every_kind_of_consent() -> list[Consent]:
+    """Return a consent in each state, and a paused one."""
+    terms = Terms(load_policy(), load_catalogue(), Profile.EXACT)
+    granted = Consent().grant(terms, at=THEN, scope=SCOPES)
+    paused = granted.restrict(until=THEN + timedelta(days=9), at=THEN)
+    return [Consent(), granted, paused, granted.withdraw(at=THEN), Consent().decline(at=THEN)]
+
+
+@pytest.mark.parametrize("consent", every_kind_of_consent(), ids=lambda consent: consent.state)
+def test_a_consent_is_kept_as_data(consent: Consent) -> None:
+    """What is written of a consent, as JSON, is read back as the same consent; the label is kept apart."""
+    data = json.loads(json.dumps(consent.to_data()))
+    assert from_data(data) == replace(consent, by="")
+    assert from_data(data, by="somebody").by == "somebody"
+
+
+def test_a_damaged_record_is_none() -> None:
+    """A record with a key that is missing, added or of another kind is refused, and its contents are not repeated."""
+    good = every_kind_of_consent()[1].to_data()
+    wrong: list[Any] = [None, 1, "hidden-value", [], {"hidden-value": 1}]
+    damaged = [{k: v for k, v in good.items() if k != key} for key in good]
+    damaged += [{**good, key: value} for key in good for value in wrong if not (value is None and good[key] is None)]
+    damaged += [{**good, "hidden-value": 1}, {**good, "is_hypothetical": True}, {**good, "at": "2026-08-01T00:00:00"}]
+    for data in damaged:
+        try:
+            read = from_data(data)
+        except UnusableInput as error:
+            assert error.rule == "consent"
+            assert "hidden-value" not in str(error)
+        else:
+            assert read.to_data() == data, "what is taken is taken as it stands"
+
+
+@pytest.mark.parametrize("key", list(Consent().to_data()))
+def test_a_record_is_whole(key: str) -> None:
+    """A record that lacks a key, or has one of another kind, is refused."""
+    good = every_kind_of_consent()[1].to_data()
+    for data in ({k: v for k, v in good.items() if k != key}, {**good, key: {"hidden-value": []}}):
+        with pytest.raises(UnusableInput):
+            from_data(data)
+
+
+def test_a_question_is_never_kept() -> None:
+    """A hypothetical consent can't be written down, so that it can't come back as an answer."""
+    with pytest.raises(UsageError) as caught:
+        what_if(TERMS, at=THEN).to_data()
+    assert caught.value.rule == "hypothetical"

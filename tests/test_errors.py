@@ -11,8 +11,11 @@ from rc_stats.errors import (
     CatalogueError,
     DriftFound,
     GateClosed,
+    LeaseLost,
     MissingExtra,
     RcStatsError,
+    StoreError,
+    TransportError,
     UnusableInput,
     UsageError,
 )
@@ -24,6 +27,9 @@ TREE: list[tuple[type[Exception], type[Exception], int]] = [
     (GateClosed, RcStatsError, 3),
     (UnusableInput, RcStatsError, 4),
     (CatalogueError, UnusableInput, 4),
+    (TransportError, RcStatsError, 5),
+    (StoreError, RcStatsError, 6),
+    (LeaseLost, StoreError, 6),
     (DriftFound, RcStatsError, 7),
 ]
 
@@ -34,6 +40,9 @@ EXAMPLES = [
     GateClosed("Nothing may leave.", rule="consent-undecided", remedy="Agree first."),
     UnusableInput("The input is empty.", rule="not-json"),
     CatalogueError(["metric a: no unit", "metric b: no source"]),
+    TransportError("The collector did not answer.", rule="transport-timeout", status=503, retry_after=4.0),
+    StoreError("The store can't be written.", rule="store-full", remedy="Make room."),
+    LeaseLost("Another instance has taken over.", rule="lease-lost"),
     DriftFound("The document has 2 unknown paths.", rule="drift"),
 ]
 
@@ -53,7 +62,7 @@ def test_the_table_names_every_class() -> None:
 
 def test_no_error_looks_like_success() -> None:
     """No class has the exit code 0, and only the codes that the command line documents are used."""
-    assert {1, 2, 3, 4, 7} == {error.exit_code for error, _, _ in TREE if issubclass(error, RcStatsError)}
+    assert {1, 2, 3, 4, 5, 6, 7} == {error.exit_code for error, _, _ in TREE if issubclass(error, RcStatsError)}
 
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
@@ -70,7 +79,12 @@ def test_text_is_one_line(error: RcStatsError) -> None:
 def test_an_error_holds_nothing_but_its_message(error: RcStatsError) -> None:
     """An error carries its message, rule and remedy (and what its class adds), with no place for an input's value."""
     own = {"message", "rule", "remedy"}
-    extra = {MissingExtra: {"extra"}, CatalogueError: {"problems"}}.get(type(error), set())
+    added = {
+        MissingExtra: {"extra"},
+        CatalogueError: {"problems"},
+        TransportError: {"status", "is_final", "retry_after"},
+    }
+    extra: set[str] = added.get(type(error), set())
     assert own | extra == set(vars(error))
     assert (error.message,) == error.args
 

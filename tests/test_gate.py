@@ -80,6 +80,7 @@ class World:
     now: datetime = NOW
     terms: Terms = TERMS
     evidence: Evidence | None = field(default_factory=lambda: Evidence(None, True, AFTER))
+    agreed_recipient: str | None = None  # none: the consent names the recipient of this world
 
     def __repr__(self) -> str:
         """Tell what matters of it, without a catalogue's hundreds of metrics."""
@@ -93,7 +94,7 @@ class World:
         """Ask the gate."""
         return decide(
             Workspace(self.kind, self.objections),
-            self.consent,
+            replace(self.consent, recipient=self.agreed_recipient or self.recipient.url),
             self.recipient,
             self.switches,
             self.now,
@@ -618,6 +619,11 @@ SITUATIONS: dict[str, World] = {
     "consent-in-future": World(
         consent=yes(at=NOW + timedelta(hours=1)), evidence=Evidence(None, True, NOW + timedelta(hours=2))
     ),
+    "consent-restricted": World(
+        consent=replace(YES, restricted_until=NOW + timedelta(hours=1)),
+        evidence=Evidence(None, True, NOW + timedelta(hours=2)),
+    ),
+    "recipient-other": World(agreed_recipient="https://collector.example.org/"),
     "policy-changed": World(consent=replace(YES, policy_date=date(2020, 1, 1))),
     "catalogue-other": World(consent=replace(YES, catalogue="example-app")),
     "profile-finer": World(terms=OTHER_TERMS),
@@ -692,7 +698,9 @@ def test_all_reasons_at_once() -> None:
             scope=frozenset({USAGE}),
             catalogue="example-app",
             policy_date=None,
+            restricted_until=LATER + timedelta(days=1),
         ),
+        agreed_recipient="https://collector.example.org/",
         switches=Switches(tuple(SWITCH_CODES)),
         now=NOW.replace(tzinfo=None),
         evidence=Evidence(True, True, LATER - timedelta(hours=1)),
@@ -700,6 +708,7 @@ def test_all_reasons_at_once() -> None:
     wanted = {
         *("clock-without-zone", "workspace-disagreement", *SWITCH_CODES.values(), "consent-in-future"),
         *("policy-changed", "catalogue-other", "profile-finer", "document-in-future", "document-before-consent"),
+        *("consent-restricted", "recipient-other"),
         *("recipient-objection", "objection-unknown", "recipient-country"),
         *("never-user-content", "never-tracking", "scope-app", "scope-account", "catalogue-grown"),
     }
@@ -718,6 +727,22 @@ def test_reasons_have_a_fixed_order() -> None:
     forwards = World(switches=Switches.from_environment(dict.fromkeys(names, "1"))).decide()
     backwards = World(switches=Switches.from_environment(dict.fromkeys(names[::-1], "1"))).decide()
     assert forwards == backwards
+
+
+@pytest.mark.parametrize(
+    ("until", "made_at", "expected"),
+    [
+        (NOW + timedelta(seconds=1), AFTER, {"consent-restricted", "document-before-consent"}),
+        (NOW, AFTER, {"document-before-consent"}),
+        (NOW - timedelta(hours=1), NOW - timedelta(minutes=61), {"document-before-consent"}),
+        (NOW - timedelta(hours=1), NOW - timedelta(minutes=59), set()),
+        (NOW.replace(tzinfo=None), AFTER, {"consent-restricted"}),
+    ],
+)
+def test_a_pause(until: datetime, made_at: datetime, expected: set[str]) -> None:
+    """During a pause nothing leaves, and what was made before its end stays afterwards too."""
+    world = World(consent=replace(YES, restricted_until=until), evidence=Evidence(None, True, made_at))
+    assert expected == codes(world.decide(), Effect.CLOSES)
 
 
 # Only one way.
@@ -739,6 +764,8 @@ def narrower(world: World) -> Iterator[tuple[str, World]]:
     for state in set(ConsentState) - {ConsentState.GRANTED}:
         yield str(state), replace(world, consent=replace(consent, state=state))
     yield "unregistered", replace(world, kind=UNREGISTERED)
+    yield "paused", replace(world, consent=replace(consent, restricted_until=world.now + timedelta(days=1)))
+    yield "another recipient", replace(world, agreed_recipient="https://collector.example.org/")
     yield "no policy date", replace(world, consent=replace(consent, policy_date=None))
     yield "no clock", replace(world, now=world.now.replace(tzinfo=None))
     if world.evidence is not None:

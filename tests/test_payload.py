@@ -60,7 +60,7 @@ def decision_on(
     terms = Terms(POLICY, report.catalogue, report.profile)
     return decide(
         workspace or Workspace(WorkspaceKind.REGISTERED),
-        consent or Consent().grant(terms, at=AGREED, scope=scope),
+        consent or Consent().grant(terms, at=AGREED, scope=scope, recipient=recipient),
         recipient,
         Switches(switches),
         NOW,

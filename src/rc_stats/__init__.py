@@ -27,17 +27,20 @@ if TYPE_CHECKING:
         CatalogueError,
         DriftFound,
         GateClosed,
+        LeaseLost,
         MissingExtra,
         RcStatsError,
+        StoreError,
+        TransportError,
         UnusableInput,
         UsageError,
     )
     from rc_stats.findings import Action, Finding
-    from rc_stats.gate import Envelope, Payload, clear, genuine, period_of
+    from rc_stats.gate import Envelope, Payload, clear, confirm, genuine, period_of, resume
     from rc_stats.lint import Problem, lint_catalogue
     from rc_stats.people import Previous, read_previous
     from rc_stats.policy import DataType, Policy, Recipient, WorkspaceKind, load_policy
-    from rc_stats.reporter import Preview, preview
+    from rc_stats.previewing import Preview, preview
     from rc_stats.sources import Document, Newest, read_documents, read_newest
     from rc_stats.verification import Verification, verify
 
@@ -51,17 +54,20 @@ _HOMES = {
         "CatalogueError",
         "DriftFound",
         "GateClosed",
+        "LeaseLost",
         "MissingExtra",
         "RcStatsError",
+        "StoreError",
+        "TransportError",
         "UnusableInput",
         "UsageError",
     ),
     "decision": ("Decision", "Effect", "Objections", "Reason", "Switches", "Workspace", "decide"),
-    "gate": ("Envelope", "Payload", "clear", "genuine", "period_of"),
+    "gate": ("Envelope", "Payload", "clear", "confirm", "genuine", "period_of", "resume"),
     "lint": ("Problem", "lint_catalogue"),
     "people": ("Previous", "read_previous"),
     "policy": ("DataType", "Policy", "Recipient", "WorkspaceKind", "load_policy"),
-    "reporter": ("Preview", "preview"),
+    "previewing": ("Preview", "preview"),
     "sources": ("Document", "Newest", "read_documents", "read_newest"),
     "verification": ("Verification", "verify"),
 }
@@ -83,6 +89,7 @@ __all__ = [
     "Evidence",
     "Finding",
     "GateClosed",
+    "LeaseLost",
     "Metric",
     "MissingExtra",
     "Newest",
@@ -97,8 +104,10 @@ __all__ = [
     "Reason",
     "Recipient",
     "Report",
+    "StoreError",
     "Switches",
     "Terms",
+    "TransportError",
     "UnusableInput",
     "UsageError",
     "Verification",
@@ -106,6 +115,7 @@ __all__ = [
     "WorkspaceKind",
     "__version__",
     "clear",
+    "confirm",
     "decide",
     "genuine",
     "lint_catalogue",
@@ -117,6 +127,7 @@ __all__ = [
     "read_documents",
     "read_newest",
     "read_previous",
+    "resume",
     "verify",
     "what_if",
 ]

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from rc_stats.catalogue import Catalogue, Profile
-from rc_stats.errors import UsageError
-from rc_stats.policy import DataType, Policy
+from rc_stats.errors import UnusableInput, UsageError
+from rc_stats.policy import DataType, Policy, Recipient
 
 
 class ConsentState(StrEnum):
@@ -64,6 +64,8 @@ class Consent:
         policy_date: Effective date of the policy agreed to.
         at: When, with a time zone.
         by: A label of who decided; never leaves.
+        recipient: URL of the recipient agreed to.
+        restricted_until: Granted, but nothing leaves before this moment; None if it isn't restricted.
         is_hypothetical: A question ("what if?"), not an answer: it can be previewed and never sent.
     """
 
@@ -77,6 +79,8 @@ class Consent:
     policy_date: date | None = None
     at: datetime | None = None
     by: str = ""
+    recipient: str = ""
+    restricted_until: datetime | None = None
     is_hypothetical: bool = False
 
     def __post_init__(self) -> None:
@@ -88,11 +92,22 @@ class Consent:
         except ValueError:
             raise UsageError("A consent has a known state, scope and profile.", rule="consent") from None
 
-    def grant(self, terms: Terms, *, at: datetime, by: str = "", scope: Iterable[DataType] = DEFAULT_SCOPE) -> Consent:
+    def grant(
+        self,
+        terms: Terms,
+        *,
+        at: datetime,
+        by: str = "",
+        scope: Iterable[DataType] = DEFAULT_SCOPE,
+        recipient: Recipient | None = None,
+    ) -> Consent:
         """
         Return the consent after a yes to *scope* under *terms*.
 
         Policy: privacy-policy@2023-01-05#toggle.
+
+        Args:
+            recipient: Who gets it; the policy's by default. A yes is a yes to this recipient.
 
         Raises:
             UsageError: ``scope`` if it is empty or names what is never shared; ``time-zone`` if *at* has none.
@@ -115,6 +130,7 @@ class Consent:
             policy_date=terms.policy.effective,
             at=_aware(at),
             by=by,
+            recipient=(recipient or terms.policy.recipient).url,
         )
 
     def decline(self, *, at: datetime, by: str = "") -> Consent:
@@ -131,14 +147,93 @@ class Consent:
             return self.decline(at=at, by=by)
         return Consent(state=ConsentState.WITHDRAWN, at=_aware(at), by=by)
 
+    def restrict(self, *, until: datetime, at: datetime, by: str = "") -> Consent:
+        """
+        Return the consent after a pause was asked for: what was agreed to stands, and nothing leaves before *until*.
 
-def what_if(terms: Terms, *, at: datetime, scope: Iterable[DataType] = DEFAULT_SCOPE) -> Consent:
+        A document made during the pause is not sent after it either.
+
+        Policy: privacy-policy@2023-01-05#rights-restrict.
+
+        Raises:
+            UsageError: ``restriction`` if there is no grant to pause, or *until* is not after *at*.
+        """
+        if self.state is not ConsentState.GRANTED:
+            raise UsageError("Only a consent that was given can be paused.", rule="restriction")
+        if _aware(until) <= _aware(at):
+            raise UsageError("A pause ends after it begins.", rule="restriction", remedy="Name a moment to come.")
+        return replace(self, restricted_until=until, at=_aware(at), by=by)
+
+    def to_data(self) -> dict[str, Any]:
+        """
+        Return everything but who decided, as JSON has it.
+
+        Raises:
+            UsageError: ``hypothetical``: a question is not kept, or it could come back as an answer.
+        """
+        if self.is_hypothetical:
+            raise UsageError("A hypothetical consent can't be kept.", rule="hypothetical")
+        return {
+            "at": None if self.at is None else self.at.isoformat(),
+            "catalogue": self.catalogue,
+            "catalogue_digest": self.catalogue_digest,
+            "catalogue_version": self.catalogue_version,
+            "fields": {str(profile): dict(fields) for profile, fields in self.fields.items()},
+            "policy_date": None if self.policy_date is None else self.policy_date.isoformat(),
+            "profile": None if self.profile is None else str(self.profile),
+            "recipient": self.recipient,
+            "restricted_until": None if self.restricted_until is None else self.restricted_until.isoformat(),
+            "scope": sorted(self.scope),
+            "state": str(self.state),
+        }
+
+
+def from_data(data: Mapping[str, Any], by: str = "") -> Consent:
+    """
+    Return the consent that :meth:`Consent.to_data` wrote as *data*. It is never hypothetical.
+
+    Raises:
+        UnusableInput: ``consent`` if a key is missing, unknown or of another kind.
+    """
+    try:
+        consent = Consent(**_read(**data), by=by)
+        is_whole = consent.to_data() == data
+    except (TypeError, ValueError, AttributeError, UsageError):
+        is_whole = False
+    if not is_whole:
+        raise UnusableInput("This is no stored consent.", rule="consent", remedy="Agree again.")
+    return consent
+
+
+def _read(
+    *, at: Any, fields: Any, policy_date: Any, profile: Any, restricted_until: Any, scope: Any, **words: Any
+) -> dict[str, Any]:
+    if any(type(word) is not (int if key == "catalogue_version" else str) for key, word in words.items()):
+        raise TypeError
+    return {
+        **words,
+        "at": None if at is None else _aware(datetime.fromisoformat(at)),
+        "fields": MappingProxyType({Profile(name): MappingProxyType(dict(f)) for name, f in fields.items()}),
+        "policy_date": None if policy_date is None else date.fromisoformat(policy_date),
+        "profile": None if profile is None else Profile(profile),
+        "restricted_until": None if restricted_until is None else _aware(datetime.fromisoformat(restricted_until)),
+        "scope": frozenset(DataType(name) for name in scope),
+    }
+
+
+def what_if(
+    terms: Terms,
+    *,
+    at: datetime,
+    scope: Iterable[DataType] = DEFAULT_SCOPE,
+    recipient: Recipient | None = None,
+) -> Consent:
     """
     Return the consent that answers "what would be sent if the admin had agreed before this document was made?".
 
     It is marked as hypothetical: whatever it clears can be looked at and not be sent.
     """
-    return replace(Consent().grant(terms, at=at, scope=scope), is_hypothetical=True)
+    return replace(Consent().grant(terms, at=at, scope=scope, recipient=recipient), is_hypothetical=True)
 
 
 def _aware(at: datetime) -> datetime:

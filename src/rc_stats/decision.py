@@ -175,7 +175,7 @@ def decide(
     reasons += [
         *_about_workspace(workspace, evidence, policy),
         *_about_switches(switches, policy),
-        *_about_consent(consent, terms, now),
+        *_about_consent(consent, terms, recipient, now),
         *_about_document(consent, evidence, now, policy),
         *_about_recipient(recipient, workspace.objections, policy),
     ]
@@ -257,7 +257,7 @@ def _about_switches(switches: Switches, policy: Policy) -> Iterator[Reason]:
         )
 
 
-def _about_consent(consent: Consent, terms: Terms, now: datetime) -> Iterator[Reason]:
+def _about_consent(consent: Consent, terms: Terms, recipient: Recipient, now: datetime) -> Iterator[Reason]:
     policy = terms.policy
     if consent.state is not ConsentState.GRANTED:
         message = {
@@ -281,6 +281,22 @@ def _about_consent(consent: Consent, terms: Terms, now: datetime) -> Iterator[Re
             "toggle",
             "The consent is dated after now, or has no date.",
             "Check the clock, or agree again.",
+        )
+    if consent.restricted_until is not None and not _is_over(consent.restricted_until, now):
+        yield _reason(
+            policy,
+            "consent-restricted",
+            "rights-restrict",
+            "The admin asked that nothing be sent for a while.",
+            "It ends by itself; agree again to end it now.",
+        )
+    if consent.recipient != recipient.url:
+        yield _reason(
+            policy,
+            "recipient-other",
+            "statistics-sharing",
+            "The consent was given to sending statistics to another recipient.",
+            "Look at who the recipient is and agree again.",
         )
     if consent.policy_date != policy.effective:
         yield _reason(
@@ -311,7 +327,7 @@ def _about_consent(consent: Consent, terms: Terms, now: datetime) -> Iterator[Re
 def _about_document(consent: Consent, evidence: Evidence | None, now: datetime, policy: Policy) -> Iterator[Reason]:
     if evidence is None:
         return
-    made_at, agreed_at = _zoned(evidence.made_at), _zoned(consent.at)
+    made_at, agreed_at = _zoned(evidence.made_at), _latest(consent.at, consent.restricted_until)
     if made_at is not None and made_at - now > _CLOCK_DOUBT:
         yield _reason(
             policy, "document-in-future", "toggle", "The document is dated after now.", "Check the server's clock."
@@ -334,6 +350,14 @@ def _about_document(consent: Consent, evidence: Evidence | None, now: datetime, 
             "The document was made before the admin agreed.",
             "Wait for the next daily document.",
         )
+
+
+def _is_over(moment: datetime, now: datetime) -> bool:
+    return moment.utcoffset() is not None and moment <= now
+
+
+def _latest(*moments: datetime | None) -> datetime | None:
+    return max((zoned for moment in moments if (zoned := _zoned(moment)) is not None), default=None)
 
 
 def _zoned(moment: datetime | None) -> datetime | None:

@@ -9,6 +9,9 @@ One exception tree; each class carries the exit code of the command line.
     ├── GateClosed                  3   the decision is no
     ├── UnusableInput               4   the document, payload or catalogue can't be used
     │   └── CatalogueError          4   a catalogue breaks its own rules
+    ├── TransportError              5   the payload could not be delivered
+    ├── StoreError                  6   the store can't be read or written
+    │   └── LeaseLost               6   another instance has taken over
     └── DriftFound                  7   the document has paths that the catalogue doesn't know
 
 A message names path, rule, clause and remedy, never a value from a document: exceptions end up in logs and tickets.
@@ -95,6 +98,44 @@ class CatalogueError(UnusableInput):
             f"The catalogue has {count} problem{'s' if count != 1 else ''}: " + "; ".join(self.problems),
             rule="catalogue-lint",
         )
+
+
+class TransportError(RcStatsError):
+    """
+    The payload could not be delivered, or the recipient refused it.
+
+    Args:
+        status: HTTP status of the answer; None if there was none.
+        is_final: Whether trying again can't help.
+        retry_after: Seconds that the recipient asked to wait, if it did.
+    """
+
+    exit_code = 5
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        rule: str,
+        remedy: str = "",
+        status: int | None = None,
+        is_final: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, rule=rule, remedy=remedy)
+        self.status = status
+        self.is_final = is_final
+        self.retry_after = retry_after
+
+
+class StoreError(RcStatsError):
+    """The store can't be opened, read or written, or it is not ours."""
+
+    exit_code = 6
+
+
+class LeaseLost(StoreError):
+    """Another instance has taken over: this one must not go on."""
 
 
 class DriftFound(RcStatsError):

@@ -1,7 +1,8 @@
 """
 The gate: the only place where a payload is made, out of a report and a decision.
 
-:func:`clear` turns the two into frozen bytes, or refuses. What decides is in :mod:`rc_stats.decision` and can be had
+:func:`clear` turns the two into frozen bytes, or refuses; :func:`resume` does so with bytes that were kept; and
+:func:`confirm` asks again right before they go. What decides is in :mod:`rc_stats.decision` and can be had
 from here as well.
 
 Policy: privacy-policy@2023-01-05#statistics-sharing.
@@ -16,7 +17,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from rc_stats._version import __version__
-from rc_stats.anonymise import Report
+from rc_stats.anonymise import Anonymiser, Report
 from rc_stats.catalogue import Profile
 from rc_stats.decision import (
     Decision,
@@ -29,9 +30,9 @@ from rc_stats.decision import (
     is_taken,
     scopes_of,
 )
-from rc_stats.errors import GateClosed, UsageError
+from rc_stats.errors import GateClosed, UnusableInput, UsageError
 from rc_stats.policy import Recipient
-from rc_stats.wire import canonical
+from rc_stats.wire import canonical, parse
 
 __all__ = [
     "Decision",
@@ -43,9 +44,11 @@ __all__ = [
     "Switches",
     "Workspace",
     "clear",
+    "confirm",
     "decide",
     "genuine",
     "period_of",
+    "resume",
     "scopes_of",
 ]
 
@@ -148,12 +151,7 @@ def clear(report: Report, decision: Decision) -> Payload:
     Raises:
         GateClosed: The decision is no (its reasons' codes are in the message), or it was taken about something else.
     """
-    if not is_taken(decision):
-        raise GateClosed("This is no decision that the gate has taken.", rule="forged-decision")
-    if not decision.is_open:
-        codes = ", ".join(reason.code for reason in decision.closing)
-        remedy = next((reason.remedy for reason in decision.closing if reason.remedy), "")
-        raise GateClosed(f"Nothing may leave: {codes}.", rule=decision.closing[0].code, remedy=remedy)
+    _check_open(decision)
     is_same = (
         decision.catalogue_digest == report.catalogue.digest
         and decision.profile is report.profile
@@ -161,11 +159,98 @@ def clear(report: Report, decision: Decision) -> Payload:
         and decision.evidence == report.evidence
     )
     if not is_same:
-        raise GateClosed("The decision was taken about another report.", rule="decision-mismatch")
+        raise _mismatch("The decision was taken about another report.")
     period = period_of(decision.now, report.profile)
     if report.previous is not None and report.previous.month != period[:7]:
-        raise GateClosed("The report was made for another month.", rule="decision-mismatch")
-    body = canonical(
+        raise _mismatch("The report was made for another month.")
+    return _sealed(_body(report, decision, period), period, decision)
+
+
+def resume(body: bytes, period: str, anonymiser: Anonymiser, decision: Decision) -> Payload:
+    """
+    Return the payload whose bytes were frozen before and kept, if *decision* lets exactly them through today.
+
+    A payload is a fixed point: taken for a document, it gives the same report again. So the bytes are made anew by the
+    rules of now and compared; whatever the decision has come to withhold since then shows as a difference.
+
+    Args:
+        body: The kept bytes.
+        period: What they count for; it may be a past one.
+        anonymiser: Of the terms that the decision was taken under.
+        decision: Of now, about the evidence that was kept with the bytes.
+
+    Raises:
+        GateClosed: The decision is no, or it would not let these very bytes through.
+    """
+    _check_open(decision)
+    catalogue = anonymiser.plan.catalogue
+    if decision.catalogue_digest != catalogue.digest or decision.profile is not anonymiser.plan.profile:
+        raise _mismatch("The decision was taken about another report.")
+    if not _has_begun(period, decision):
+        raise _mismatch("The kept bytes are of a period to come, or of none.")
+    try:
+        statistics = parse(body)["statistics"]
+        again: bytes | None = _body(anonymiser(statistics, findings=False), decision, period)
+    except (UnusableInput, KeyError, TypeError):
+        again = None
+    if again is None or again != body:
+        raise _mismatch("The decision of now would not let the kept bytes through.")
+    return _sealed(body, period, decision)
+
+
+def confirm(payload: object, decision: Decision) -> Payload:
+    """
+    Return *payload* if the gate made it and *decision*, taken now, still lets all of it through.
+
+    The transport asks this right before each request.
+
+    Raises:
+        GateClosed: ``forged-payload``, ``hypothetical``, ``decision-mismatch`` or what closes the gate.
+    """
+    payload = genuine(payload)
+    _check_open(decision)
+    if payload.is_hypothetical or decision.is_hypothetical:
+        raise GateClosed(
+            "This payload answers a question; it was not agreed to.",
+            rule="hypothetical",
+            remedy="Only an admin's stored consent lets anything leave: rc-stats opt-in.",
+        )
+    then = payload.decision
+    covers = (
+        then.allowed <= decision.allowed
+        and decision.without <= then.without
+        and decision.catalogue_digest == then.catalogue_digest
+        and decision.profile is then.profile
+        and decision.workspace.kind is then.workspace.kind
+        and decision.recipient == then.recipient
+        and decision.evidence == then.evidence
+    )
+    if not covers:
+        raise _mismatch("The decision of now lets less through than the payload holds.")
+    return payload
+
+
+def _check_open(decision: Decision) -> None:
+    if not is_taken(decision):
+        raise GateClosed("This is no decision that the gate has taken.", rule="forged-decision")
+    if not decision.is_open:
+        codes = ", ".join(reason.code for reason in decision.closing)
+        remedy = next((reason.remedy for reason in decision.closing if reason.remedy), "")
+        raise GateClosed(f"Nothing may leave: {codes}.", rule=decision.closing[0].code, remedy=remedy)
+
+
+def _mismatch(message: str) -> GateClosed:
+    return GateClosed(message, rule="decision-mismatch")
+
+
+def _has_begun(period: str, decision: Decision) -> bool:
+    """Say whether *period* is one of the decision's profile and not after its moment."""
+    latest = period_of(decision.now, decision.profile)
+    return len(period) == len(latest) and period <= latest
+
+
+def _body(report: Report, decision: Decision, period: str) -> bytes:
+    return canonical(
         {
             "catalogue": {"digest": report.catalogue.digest, "version": report.catalogue.version},
             "format": FORMAT,
@@ -175,6 +260,9 @@ def clear(report: Report, decision: Decision) -> Payload:
             "workspace": decision.workspace.kind,
         }
     )
+
+
+def _sealed(body: bytes, period: str, decision: Decision) -> Payload:
     sha256 = hashlib.sha256(body).hexdigest()
     envelope = _envelope(decision.recipient, body, period, sha256)
     payload = Payload(seal=_SEAL)

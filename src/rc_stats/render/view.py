@@ -16,8 +16,8 @@ from rc_stats.findings import Action, Finding
 from rc_stats.gate import Decision, Effect, Envelope, Payload, Reason
 from rc_stats.people import Held
 from rc_stats.policy import Policy
+from rc_stats.previewing import Preview
 from rc_stats.render.words import DONE, FROZEN_DONE, group_title, grouped, many, why
-from rc_stats.reporter import Preview
 from rc_stats.sources import Newest
 from rc_stats.wire import parse
 

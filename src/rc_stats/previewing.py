@@ -1,13 +1,11 @@
-"""
-The use cases: what a caller wants done, from a document to an answer.
-
-So far there is one, the preview. It looks at everything and sends nothing.
-"""
+"""The preview: what would be sent of a document, what not, and why. It looks at everything and sends nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from rc_stats.anonymise import Anonymiser, Report
 from rc_stats.catalogue import Profile
@@ -43,7 +41,7 @@ class Preview:
 
 
 def preview(
-    document: Document | bytes | dict[str, object],
+    document: Document | bytes | Mapping[str, Any],
     workspace: Workspace,
     consent: Consent,
     *,
@@ -77,7 +75,7 @@ def preview(
     """
     anonymiser = anonymiser or Anonymiser(terms.catalogue, terms.profile)
     body = document.body if isinstance(document, Document) else document
-    report = anonymiser(body, month=_month(now), previous=previous, show_keys=show_keys)
+    report = anonymiser(body, month=month_of(now), previous=previous, show_keys=show_keys)
     recipient = recipient or terms.policy.recipient
     decision = decide(workspace, consent, recipient, switches or Switches(), now, terms=terms, evidence=report.evidence)
     payload = clear(report, decision) if decision.is_open else None
@@ -85,14 +83,14 @@ def preview(
         return Preview(terms, report, decision, payload, after_a_yes=None)
     wanted = scope or (consent.scope & set(SCOPES)) or DEFAULT_SCOPE
     now = decision.now
-    yes = what_if(terms, at=now, scope=wanted)
+    yes = what_if(terms, at=now, scope=wanted, recipient=recipient)
     allowing = decide(
         _registered(workspace, report), yes, recipient, Switches(), now, terms=terms, evidence=report.evidence
     )
     return Preview(terms, report, decision, payload, after_a_yes=clear(report, allowing) if allowing.is_open else None)
 
 
-def _month(now: datetime) -> str:
+def month_of(now: datetime) -> str:
     """Return the month of *now*; none for a clock that the gate will refuse."""
     try:
         return period_of(now, Profile.STANDARD)

@@ -18,7 +18,7 @@ from rc_stats.consent import Consent, Terms, what_if
 from rc_stats.errors import GateClosed, UnusableInput
 from rc_stats.gate import Objections, Payload, Switches, Workspace, clear, decide, genuine
 from rc_stats.policy import DataType, Recipient, WorkspaceKind, load_policy
-from rc_stats.reporter import Preview, preview
+from rc_stats.previewing import Preview, preview
 from rc_stats.sources import read_newest
 
 RAW: Final = (Path(__file__).parent.parent / "examples" / "statistics.json").read_bytes()
@@ -241,7 +241,9 @@ def test_no_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_recipient_is_the_callers_or_the_policys() -> None:
     """The envelope goes to the recipient that was given, and to the policy's if none was."""
     assert genuine(seen().payload).envelope.url == TERMS.policy.recipient.url
-    assert genuine(seen(recipient=OWN).payload).envelope.url == OWN.url
+    agreed = Consent().grant(TERMS, at=AGREED, recipient=OWN)
+    assert genuine(seen(consent=agreed, recipient=OWN).payload).envelope.url == OWN.url
+    assert seen(recipient=OWN).payload is None, "the yes was given to another recipient"
     shown = seen(consent=Consent(), recipient=OWN).after_a_yes
     assert genuine(shown).envelope.url == OWN.url
 
