@@ -9,10 +9,11 @@ Policy: privacy-policy@2023-01-05#statistics-sharing, #toggle, #kinds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from rc_stats.anonymise import Evidence
@@ -168,40 +169,124 @@ def decide(
         terms: What is offered now; compared with what was agreed to.
         evidence: What the document tells about itself. Without it nothing is cleared: a decision about no document.
     """
-    policy = terms.policy
-    reasons = [*_about_clock(now, policy)]
-    if now.utcoffset() is None:
-        now = now.replace(tzinfo=UTC)
-    reasons += [
-        *_about_workspace(workspace, evidence, policy),
-        *_about_switches(switches, policy),
-        *_about_consent(consent, terms, recipient, now),
-        *_about_document(consent, evidence, now, policy),
-        *_about_recipient(recipient, workspace.objections, policy),
-    ]
-    narrowing = [
-        *_about_data_types(workspace, consent, evidence, policy),
-        *_about_fields(consent, terms),
-    ]
-    staying = {reason.data_type for reason in narrowing if reason.data_type is not None}
-    allowed = frozenset(DataType) - staying
-    if not reasons and not allowed:
-        message = "No data type is left that may leave."
-        reasons.append(_reason(policy, "nothing-left", "statistics-sharing", message, "Agree to another data type."))
-    decision = Decision(
-        allowed=frozenset() if reasons else allowed,
-        without=frozenset(path for reason in narrowing for path in reason.metrics),
-        reasons=(*reasons, *narrowing),
-        is_hypothetical=consent.is_hypothetical,
-        workspace=workspace,
-        recipient=recipient,
-        now=now,
-        catalogue_digest=terms.catalogue.digest,
-        profile=terms.profile,
-        evidence=evidence,
-    )
-    _DECIDED[id(decision)] = decision
-    return decision
+    return Standing(workspace, consent, recipient, switches, now, terms=terms).decide(evidence)
+
+
+class Standing:
+    """
+    Everything that a decision goes by but the document, looked at once: for many documents of one workspace.
+
+    Args: as of :func:`decide`, which asks it one single question.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        consent: Consent,
+        recipient: Recipient,
+        switches: Switches,
+        now: datetime,
+        *,
+        terms: Terms,
+    ) -> None:
+        """Look at everything that is the same for each document."""
+        self._clock = tuple(_about_clock(now, terms.policy))
+        self._now = now if now.utcoffset() is not None else now.replace(tzinfo=UTC)
+        self._workspace, self._recipient, self._terms = workspace, recipient, terms
+        self._switches = tuple(_about_switches(switches, terms.policy))
+        self._places = tuple(_about_recipient(recipient, workspace.objections, terms.policy))
+        self._data_types: dict[object, tuple[Reason, ...]] = {}
+        self._agree(consent)
+
+    def under(self, consent: Consent) -> Standing:
+        """Return the same under another *consent*; what doesn't depend on it is not looked at again."""
+        other = copy(self)
+        other._agree(consent)  # noqa: SLF001 - its own class
+        return other
+
+    def _agree(self, consent: Consent) -> None:
+        self._consent = consent
+        self._agreed_at = _latest(consent.at, consent.restricted_until)
+        self._said = tuple(_about_consent(consent, self._terms, self._recipient, self._now))
+        self._fields = tuple(_about_fields(consent, self._terms))
+        self._answers: dict[object, tuple[frozenset[DataType], frozenset[str], tuple[Reason, ...]]] = {}
+
+    def decide(self, evidence: Evidence | None = None) -> Decision:
+        """Return the decision about the document that *evidence* is of; documents alike get the same reasons."""
+        when = self._when(evidence)
+        case = None if evidence is None else (evidence.is_hosted, evidence.has_apps, when)
+        answer = self._answers.get(case)
+        if answer is None:
+            answer = self._answers[case] = self._answer(evidence, when)
+        allowed, without, reasons = answer
+        decision = Decision(
+            allowed=allowed,
+            without=without,
+            reasons=reasons,
+            is_hypothetical=self._consent.is_hypothetical,
+            workspace=self._workspace,
+            recipient=self._recipient,
+            now=self._now,
+            catalogue_digest=self._terms.catalogue.digest,
+            profile=self._terms.profile,
+            evidence=evidence,
+        )
+        _DECIDED[id(decision)] = decision
+        return decision
+
+    def _when(self, evidence: Evidence | None) -> _When:
+        if evidence is None:
+            return _When()
+        made_at = _zoned(evidence.made_at)
+        is_before = made_at is not None and self._agreed_at is not None and made_at < self._agreed_at
+        return _When(made_at is not None and made_at - self._now > _CLOCK_DOUBT, made_at is None, is_before)
+
+    def _answer(
+        self, evidence: Evidence | None, when: _When
+    ) -> tuple[frozenset[DataType], frozenset[str], tuple[Reason, ...]]:
+        policy = self._terms.policy
+        reasons = [
+            *self._clock,
+            *_about_workspace(self._workspace, evidence, policy),
+            *self._switches,
+            *self._said,
+            *_about_document(self._consent, when, policy),
+            *self._places,
+        ]
+        narrowing = [*self._about_data_types(evidence), *self._fields]
+        staying = {reason.data_type for reason in narrowing if reason.data_type is not None}
+        allowed = _EVERY_TYPE - staying
+        if not reasons and not allowed:
+            reasons.append(
+                _reason(
+                    policy,
+                    "nothing-left",
+                    "statistics-sharing",
+                    "No data type is left that may leave.",
+                    "Agree to another data type.",
+                )
+            )
+        without = frozenset(path for reason in narrowing for path in reason.metrics)
+        return frozenset() if reasons else allowed, without, (*reasons, *narrowing)
+
+    def _about_data_types(self, evidence: Evidence | None) -> tuple[Reason, ...]:
+        case = (self._consent.state, self._consent.scope, evidence is not None and evidence.has_apps)
+        if case not in self._data_types:
+            self._data_types[case] = tuple(
+                _about_data_types(self._workspace, self._consent, evidence, self._terms.policy)
+            )
+        return self._data_types[case]
+
+
+_EVERY_TYPE: Final = frozenset(DataType)
+
+
+class _When(NamedTuple):
+    """When the document was made, as far as it matters; nothing of it without a document."""
+
+    is_in_future: bool = False
+    is_undated: bool = False
+    is_before_consent: bool = False
 
 
 # By identity: an equal decision is another one, and its entry must not go when the first of them does.
@@ -324,17 +409,14 @@ def _about_consent(consent: Consent, terms: Terms, recipient: Recipient, now: da
         )
 
 
-def _about_document(consent: Consent, evidence: Evidence | None, now: datetime, policy: Policy) -> Iterator[Reason]:
-    if evidence is None:
-        return
-    made_at, agreed_at = _zoned(evidence.made_at), _latest(consent.at, consent.restricted_until)
-    if made_at is not None and made_at - now > _CLOCK_DOUBT:
+def _about_document(consent: Consent, when: _When, policy: Policy) -> Iterator[Reason]:
+    if when.is_in_future:
         yield _reason(
             policy, "document-in-future", "toggle", "The document is dated after now.", "Check the server's clock."
         )
     if consent.state is not ConsentState.GRANTED or consent.is_hypothetical:
         return
-    if made_at is None:
+    if when.is_undated:
         yield _reason(
             policy,
             "document-undated",
@@ -342,7 +424,7 @@ def _about_document(consent: Consent, evidence: Evidence | None, now: datetime, 
             "The document doesn't say when it was made, so it may be older than the consent.",
             "Use a document with a readable createdAt.",
         )
-    elif agreed_at is not None and made_at < agreed_at:
+    elif when.is_before_consent:
         yield _reason(
             policy,
             "document-before-consent",
@@ -458,8 +540,10 @@ def _depending(terms: Terms, new: frozenset[str]) -> frozenset[str]:
 def _about_fields(consent: Consent, terms: Terms) -> Iterator[Reason]:
     if consent.state is not ConsentState.GRANTED:
         return
-    agreed = consent.fields.get(terms.profile, {})
-    changes = field_changes(agreed, terms.fields())
+    agreed, offered = consent.fields.get(terms.profile, {}), terms.fields()
+    if agreed is offered or agreed == offered:
+        return  # the usual case, and cheaper to see than to work out
+    changes = field_changes(agreed, offered)
     new = frozenset(change.path for change in changes if change.what != "removed")
     if new:
         new |= _depending(terms, new)
