@@ -1,0 +1,587 @@
+"""
+The reporter: sends the right thing once for each period, or nothing.
+
+It is what a server plugin imports. It reads today's document, asks the gate with the stored consent, freezes the
+payload in the store before the first request, and sends those very bytes until there is an answer: also after a crash,
+and also if another instance takes over. So a period is reported at most once.
+
+Policy: privacy-policy@2023-01-05#statistics-sharing, #toggle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from rc_stats.anonymise import Anonymiser, Evidence
+from rc_stats.catalogue import Change, field_changes
+from rc_stats.consent import DEFAULT_SCOPE, Consent, Terms
+from rc_stats.errors import (
+    GateClosed,
+    LeaseLost,
+    RcStatsError,
+    StoreError,
+    TransportError,
+    UnusableInput,
+)
+from rc_stats.gate import Decision, Payload, Switches, Workspace, confirm, decide, period_of, resume
+from rc_stats.people import read_previous
+from rc_stats.policy import DataType, Recipient
+from rc_stats.previewing import Preview, preview
+from rc_stats.sources import Document, read_newest
+
+if TYPE_CHECKING:
+    from rc_stats.delivery import Permit, Receipt, Record
+    from rc_stats.store import Entry, Lease, Pending, Store
+
+_LOG: Final = logging.getLogger(__name__)
+
+Source = str | Path | Callable[[], bytes | Mapping[str, Any] | Document]
+"""Where today's document comes from: the path of a file, or what returns it (such as a live workspace)."""
+
+LEASE_SECONDS: Final = 180.0
+"""How long an instance may be silent before another takes over: longer than one wait and one request together."""
+
+KEPT_DAYS: Final = 7
+"""How long bytes that could not be delivered are tried again; after that the period ends without a report."""
+
+_CLOCK_DOUBT: Final = timedelta(hours=1)
+_PASSING: Final = frozenset(
+    {"clock-implausible", "clock-without-zone", "clock-went-back", "consent-in-future", "document-in-future"}
+)
+"""Reasons that say something of the clock and nothing of what the admin wants: they hold back and destroy nothing."""
+
+
+class Sender(Protocol):
+    """What delivers a payload: :class:`rc_stats.transport.Transport`, or a recording one in tests."""
+
+    def send(self, payload: Payload, permit: Permit, record: Record | None = None) -> Receipt:
+        """Deliver *payload*, asking *permit* around every attempt; tell *record* the receipt before leaving it."""
+        ...
+
+    async def send_async(self, payload: Payload, permit: Permit, record: Record | None = None) -> Receipt:
+        """Do the same and let others work meanwhile."""
+        ...
+
+
+class Verdict(StrEnum):
+    """How sending ended."""
+
+    SENT = "sent"
+    ALREADY_SENT = "already-sent"
+    ENDED = "ended"
+    CLOSED = "closed"
+    HELD_ELSEWHERE = "held-elsewhere"
+    FAILED = "failed"
+
+
+_EXIT_CODES: Final = {Verdict.CLOSED: GateClosed.exit_code, Verdict.FAILED: TransportError.exit_code}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    What came of a call to send.
+
+    Attributes:
+        verdict: ``ended`` means that the recipient refused the period's report, or that nobody knows whether it got it.
+        period: What the report counts for; empty if another instance holds the lease.
+        payload: What was sent, or tried.
+        decision: The gate's answer, where it was asked.
+        error: Why it failed; it will be tried again unless the error is final.
+    """
+
+    verdict: Verdict
+    period: str = ""
+    payload: Payload | None = None
+    decision: Decision | None = None
+    error: RcStatsError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command line: 0 sent or nothing to do, 3 the gate is closed, 5 transport."""
+        return _EXIT_CODES.get(self.verdict, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """
+    What a call to send would post now.
+
+    Attributes:
+        payload: The very object that would be sent; None if nothing would.
+        decision: The gate's answer.
+        is_kept: The bytes were frozen before and have not been delivered yet.
+        ended: How the period ended already: ``sent``, ``rejected`` or ``unknown``; None if it didn't.
+        preview: The whole picture, unless the bytes were kept.
+    """
+
+    period: str
+    payload: Payload | None
+    decision: Decision
+    is_kept: bool
+    ended: str | None
+    preview: Preview | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """
+    What an admin looks at before a yes.
+
+    Attributes:
+        preview: What a yes to *scope* would send.
+        changes: Metrics added, removed or changed since what was agreed to last; empty if nothing ever was.
+        was_agreed: Whether there was an agreement to compare with.
+        is_new_policy: The policy is of another date than the one agreed to.
+        is_finer: The profile is finer than the one agreed to.
+        is_new_recipient: The recipient is another one.
+    """
+
+    preview: Preview
+    scope: frozenset[DataType]
+    changes: tuple[Change, ...]
+    was_agreed: bool
+    is_new_policy: bool
+    is_finer: bool
+    is_new_recipient: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """
+    Where a workspace stands.
+
+    Attributes:
+        decision: The gate's answer about the source's document; about none if it can't be read.
+        source_error: Why the source can't be read.
+        period: What a report made now counts for.
+        ended: How that period ended, if it did.
+        pending: What was frozen and is not delivered.
+        sent: The newest report that was delivered.
+        latest: The newest entry of the ledger.
+    """
+
+    at: datetime
+    terms: Terms
+    workspace: Workspace
+    recipient: Recipient
+    consent: Consent
+    decision: Decision
+    source_error: RcStatsError | None
+    period: str
+    ended: str | None
+    pending: tuple[Pending, ...]
+    sent: Entry | None
+    latest: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """One payload on its way, what must be asked around each attempt, and what is told the receipt."""
+
+    payload: Payload
+    permit: Permit
+    record: Record
+
+
+class Reporter:
+    """
+    Previews, sends and tells, for one workspace and one catalogue.
+
+    Args:
+        source: Where today's document comes from.
+        workspace: What the caller says of the workspace; a document can't prove it.
+        store: The consent, the ledger and the lease.
+        transport: Delivers payloads.
+        clock: Returns now, with a time zone.
+        terms: Policy, catalogue and profile.
+        switches: Returns the kill switches; asked each time, none by default.
+        recipient: The policy's by default.
+        lease_seconds: How long this instance may be silent before another takes over.
+        anonymiser: A compiled one of these terms, to save the milliseconds of compiling.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        workspace: Workspace,
+        store: Store,
+        transport: Sender,
+        clock: Callable[[], datetime],
+        *,
+        terms: Terms,
+        switches: Callable[[], Switches] = Switches,
+        recipient: Recipient | None = None,
+        lease_seconds: float = LEASE_SECONDS,
+        anonymiser: Anonymiser | None = None,
+    ) -> None:
+        """Compile the catalogue, unless that was done."""
+        self.source = source
+        self.workspace = workspace
+        self.store = store
+        self.transport = transport
+        self.clock = clock
+        self.terms = terms
+        self.switches = switches
+        self.recipient = recipient or terms.policy.recipient
+        self._lease_seconds = lease_seconds
+        self._catalogue = terms.catalogue.name
+        self._anonymiser = anonymiser or Anonymiser(terms.catalogue, terms.profile)
+
+    # What a person asks ----------------------------------------------------------------------------------------------
+
+    def preview(self, *, show_keys: bool = False) -> Preview:
+        """
+        Return what would be sent of today's document with the stored consent, what not, and why.
+
+        Raises:
+            UnusableInput: The source gives no document.
+            StoreError: The store can't be read.
+        """
+        return self._preview(self.store.consent(self._catalogue), self.clock(), show_keys=show_keys)
+
+    def prepare(self) -> Prepared:
+        """
+        Return what :meth:`send_once` would post now, as the same kind of object, and send nothing.
+
+        Raises:
+            UnusableInput: The source gives no document.
+            StoreError: The store can't be read.
+        """
+        now = self.clock()
+        for pending in self.store.pending(self._catalogue):
+            decision = self._decide(pending.evidence, now)
+            if (payload := self._resumed(pending, decision)) is not None:
+                return Prepared(pending.period, payload, decision, is_kept=True, ended=None, preview=None)
+        period = period_of(now, self.terms.profile)
+        seen = self._preview(self.store.consent(self._catalogue), now)
+        ended = self.store.ended(self._catalogue, period)
+        payload = seen.payload if ended is None else None
+        return Prepared(period, payload, seen.decision, is_kept=False, ended=ended, preview=seen)
+
+    def offer(self, scope: Iterable[DataType] = DEFAULT_SCOPE) -> Offer:
+        """
+        Return what to look at before a yes to *scope*: what it would send, and what changed since the last one.
+
+        Raises:
+            UnusableInput: The source gives no document.
+            StoreError: The store can't be read.
+        """
+        scope = frozenset(scope)
+        agreed = self.store.last_grant(self._catalogue)
+        seen = self._preview(Consent(), self.clock(), scope=scope)
+        fields = agreed.fields.get(self.terms.profile, {}) if agreed else {}
+        was_coarser = agreed is not None and (
+            agreed.profile is None or agreed.profile.coarseness > self.terms.profile.coarseness
+        )
+        return Offer(
+            preview=seen,
+            scope=scope,
+            changes=field_changes(fields, self.terms.fields()) if agreed and not was_coarser else (),
+            was_agreed=agreed is not None,
+            is_new_policy=agreed is not None and agreed.policy_date != self.terms.policy.effective,
+            is_finer=was_coarser,
+            is_new_recipient=agreed is not None and agreed.recipient != self.recipient.url,
+        )
+
+    def opt_in(self, scope: Iterable[DataType] = DEFAULT_SCOPE, *, by: str = "") -> Consent:
+        """
+        Record a yes to *scope* under today's terms, and return it. Documents made before it are not sent.
+
+        Policy: privacy-policy@2023-01-05#toggle.
+        """
+        consent = Consent().grant(self.terms, at=self.clock(), by=by, scope=scope, recipient=self.recipient)
+        self.store.record_consent(self._catalogue, consent)
+        _LOG.info("consent granted")
+        return consent
+
+    def opt_out(self, *, by: str = "", until: datetime | None = None, seconds: float = 60.0) -> bool:
+        """
+        Record a no, or a pause until *until*, and destroy what was not sent.
+
+        It is recorded at once; from then on no request begins, on any instance. Then a request that had begun before
+        is waited for.
+
+        Policy: privacy-policy@2023-01-05#toggle, #rights-restrict.
+
+        Args:
+            until: End of the pause; None takes the consent back.
+            seconds: How long to wait for a request under way.
+
+        Returns:
+            Whether none is under way any more. If not, one may still arrive.
+        """
+        consent, now = self.store.consent(self._catalogue), self.clock()
+        changed = consent.withdraw(at=now, by=by) if until is None else consent.restrict(until=until, at=now, by=by)
+        self.store.record_consent(self._catalogue, changed)
+        _LOG.info("consent %s", "paused" if until else changed.state)
+        return self.store.settle(seconds=seconds)
+
+    def status(self) -> Status:
+        """
+        Return where the workspace stands. A source that can't be read is part of the answer.
+
+        Raises:
+            StoreError: The store can't be read.
+        """
+        now, consent, error, evidence = self.clock(), self.store.consent(self._catalogue), None, None
+        try:
+            seen = self._preview(consent, now)
+            decision, evidence = seen.decision, seen.report.evidence
+        except RcStatsError as fault:
+            error = fault
+            decision = self._decide(evidence, now)
+        period = period_of(now, self.terms.profile)
+        sent = latest = None
+        for entry in self.store.history(catalogue=self._catalogue):
+            latest = entry
+            sent = entry if entry.kind == "receipt" else sent
+        return Status(
+            at=now,
+            terms=self.terms,
+            workspace=self.workspace,
+            recipient=self.recipient,
+            consent=consent,
+            decision=decision,
+            source_error=error,
+            period=period,
+            ended=self.store.ended(self._catalogue, period),
+            pending=self.store.pending(self._catalogue),
+            sent=sent,
+            latest=latest,
+        )
+
+    # Sending ---------------------------------------------------------------------------------------------------------
+
+    def send_once(self) -> Outcome:
+        """
+        Send this period's report if the gate is open and it was not sent yet, and return what came of it.
+
+        First comes what was frozen before and not delivered. Safe to call as often as wanted, on any number of
+        instances.
+
+        Raises:
+            UnusableInput: The source gives no document.
+            StoreError: The store can't be read or written.
+        """
+        steps = self._steps()
+        try:
+            delivery = next(steps)
+            while True:
+                try:
+                    self.transport.send(delivery.payload, delivery.permit, delivery.record)
+                except RcStatsError as error:
+                    delivery = steps.throw(error)
+                else:
+                    delivery = next(steps)
+        except StopIteration as done:
+            outcome: Outcome = done.value
+            return _logged(outcome)
+        finally:
+            steps.close()
+
+    async def send_once_async(self) -> Outcome:
+        """Do what :meth:`send_once` does and let others work meanwhile. Cancelled, it finishes a request under way."""
+        steps = self._steps()
+        try:
+            delivery = await asyncio.to_thread(_advance, partial(next, steps))
+            while isinstance(delivery, _Delivery):
+                try:
+                    await self.transport.send_async(delivery.payload, delivery.permit, delivery.record)
+                    move = partial(next, steps)
+                except RcStatsError as error:
+                    move = partial(steps.throw, error)
+                delivery = await asyncio.to_thread(_advance, move)
+            return _logged(delivery)
+        finally:
+            await asyncio.shield(asyncio.to_thread(steps.close))
+
+    async def run(self) -> None:
+        """
+        Send once a day at a random minute, for ever. Cancel the task to end it.
+
+        What fails is logged by its rule alone and tried again the next day. The minute is random so that many
+        workspaces don't report at once, and so that the moment tells nothing.
+        """
+        while True:
+            await asyncio.sleep(60 * secrets.randbelow(24 * 60))
+            day = self.clock().astimezone(UTC).date()
+            try:
+                await self.send_once_async()
+            except RcStatsError as error:
+                _LOG.warning("nothing sent: %s", error.rule)
+            while self.clock().astimezone(UTC).date() <= day:
+                await asyncio.sleep(60)
+
+    def _steps(self) -> Generator[_Delivery, None, Outcome]:
+        """Decide, freeze and record; yield what is to be delivered, and be told how it went."""
+        lease = self.store.lease(self._catalogue, seconds=self._lease_seconds)
+        if lease is None:
+            return Outcome(Verdict.HELD_ELSEWHERE)
+        try:
+            return (yield from self._with_lease(lease))
+        except LeaseLost:
+            return Outcome(Verdict.HELD_ELSEWHERE)
+        finally:
+            self.store.release(lease)
+
+    def _with_lease(self, lease: Lease) -> Generator[_Delivery, None, Outcome]:
+        now = self.clock()
+        period = period_of(now, self.terms.profile)
+        for pending in self.store.pending(self._catalogue):
+            decision = self._decide(pending.evidence, now)
+            if self._is_held(pending, decision, now):
+                return Outcome(Verdict.CLOSED, pending.period, decision=decision)
+            payload = None if self._is_stale(pending, now) else self._resumed(pending, decision)
+            if payload is None:
+                self.store.discard(pending, reason=_reason(decision), at=now)
+                continue
+            outcome = yield from self._deliver(lease, pending, payload)
+            if outcome.verdict is not Verdict.SENT or pending.period == period:
+                return outcome
+        if (ended := self.store.ended(self._catalogue, period)) is not None:
+            return Outcome(Verdict.ALREADY_SENT if ended == "sent" else Verdict.ENDED, period)
+        self.store.renew(lease)
+        seen = self._preview(self.store.consent(self._catalogue), now)
+        if seen.payload is None or self._went_back(now):
+            codes = [reason.code for reason in seen.decision.closing] or ["clock-went-back"]
+            self.store.record_refusal(self._catalogue, period, codes, at=now)
+            return Outcome(Verdict.CLOSED, period, decision=seen.decision)
+        try:
+            pending = self.store.freeze(lease, seen.payload, seen.report.evidence, seen.report.previous, at=now)
+        except GateClosed:  # the consent was withdrawn since it was read
+            return Outcome(Verdict.CLOSED, period, decision=self._decide(seen.report.evidence, now))
+        return (yield from self._deliver(lease, pending, seen.payload))
+
+    def _deliver(self, lease: Lease, pending: Pending, payload: Payload) -> Generator[_Delivery, None, Outcome]:
+        number = 0
+
+        @contextmanager
+        def permit() -> Iterator[Decision]:
+            nonlocal number
+            with self.store.wire():
+                now = self.clock()
+                self.store.renew(lease)
+                decision = self._decide(pending.evidence, now)
+                confirm(payload, decision)
+                number = self.store.begin_attempt(lease, pending, at=now)
+                try:
+                    yield decision
+                except TransportError as error:
+                    self.store.record_failure(
+                        pending, number, code=error.rule, status=error.status, is_final=error.is_final, at=self.clock()
+                    )
+                    raise
+
+        def record(receipt: Receipt) -> None:
+            self.store.record_receipt(pending, number, status=receipt.status, token=receipt.token, at=self.clock())
+
+        try:
+            yield _Delivery(payload, permit, record)
+        except GateClosed:
+            return self._closed_meanwhile(pending, payload)
+        except StoreError as error:
+            if error.rule != "pending-gone":  # destroyed between the gate's answer and the note of the attempt
+                raise
+            return self._closed_meanwhile(pending, payload)
+        except TransportError as error:
+            return Outcome(Verdict.FAILED, pending.period, payload, payload.decision, error)
+        return Outcome(Verdict.SENT, pending.period, payload, payload.decision)
+
+    def _closed_meanwhile(self, pending: Pending, payload: Payload) -> Outcome:
+        """Destroy what is not to be sent any more, unless only the clock speaks against it."""
+        now = self.clock()
+        decision = self._decide(pending.evidence, now)
+        if not self._is_held(pending, decision, now):
+            self.store.discard(pending, reason=_reason(decision), at=now)
+        return Outcome(Verdict.CLOSED, pending.period, payload, decision)
+
+    # What both need --------------------------------------------------------------------------------------------------
+
+    def _preview(
+        self, consent: Consent, now: datetime, *, scope: frozenset[DataType] | None = None, show_keys: bool = False
+    ) -> Preview:
+        kept = self.store.previous(self._catalogue, self.terms.profile)
+        return preview(
+            _read(self.source),
+            self.workspace,
+            consent,
+            terms=self.terms,
+            now=now,
+            switches=self.switches(),
+            recipient=self.recipient,
+            scope=scope,
+            anonymiser=self._anonymiser,
+            previous=None if kept is None else read_previous(kept),
+            show_keys=show_keys,
+        )
+
+    def _decide(self, evidence: Evidence | None, now: datetime) -> Decision:
+        consent = self.store.consent(self._catalogue)
+        return decide(
+            self.workspace, consent, self.recipient, self.switches(), now, terms=self.terms, evidence=evidence
+        )
+
+    def _resumed(self, pending: Pending, decision: Decision) -> Payload | None:
+        """Return the payload of the bytes that were kept; None if the gate would not let them through today."""
+        try:
+            return resume(pending.body, pending.period, self._anonymiser, decision)
+        except GateClosed:
+            return None
+
+    def _is_held(self, pending: Pending, decision: Decision, now: datetime) -> bool:
+        """Say whether only the clock speaks against what is kept: then it stays, and nothing is sent."""
+        codes = {reason.code for reason in decision.closing}
+        is_early = now < pending.frozen_at - _CLOCK_DOUBT
+        return is_early if not codes else codes <= _PASSING
+
+    def _is_stale(self, pending: Pending, now: datetime) -> bool:
+        return now - pending.frozen_at > timedelta(days=KEPT_DAYS)
+
+    def _went_back(self, now: datetime) -> bool:
+        """Say whether the ledger has an entry from well after *now*: then the period can't be trusted."""
+        latest = self.store.latest_at()
+        return latest is not None and now < latest - _CLOCK_DOUBT
+
+
+def _advance(move: Callable[[], _Delivery]) -> _Delivery | Outcome:
+    """Take a step; an end is a value here, since it can't be raised out of another thread."""
+    try:
+        return move()
+    except StopIteration as done:
+        outcome: Outcome = done.value
+        return outcome
+
+
+def _reason(decision: Decision) -> str:
+    """Return the code of what closed the gate; with an open gate, the bytes were not those of now."""
+    return decision.closing[0].code if decision.closing else "outdated"
+
+
+def _logged(outcome: Outcome) -> Outcome:
+    rule = f" ({outcome.error.rule})" if outcome.error else ""
+    _LOG.info("report for %s: %s%s", outcome.period or "this period", outcome.verdict, rule)
+    return outcome
+
+
+def _read(source: Source) -> Document | bytes | Mapping[str, Any]:
+    if callable(source):
+        return source()
+    try:
+        file = Path(source).open("rb")  # noqa: SIM115 - an error of opening is told apart from one of reading
+    except OSError as error:
+        fault = error.strerror
+    else:
+        with file:
+            return read_newest(file).document
+    raise UnusableInput(f"The source can't be read: {fault}.", rule="unreadable", remedy="Check the configured source.")

@@ -1,0 +1,229 @@
+"""Whatever happens in whatever order: only with a yes, each period at most once, and the books hold together."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from collector import Collector, Identity, reply, reset
+from rc_stats.catalogue import Profile, catalogue_from_data
+from rc_stats.consent import Terms
+from rc_stats.errors import GateClosed, UsageError
+from rc_stats.gate import Switches
+from rc_stats.policy import WorkspaceKind
+from rc_stats.reporter import Verdict
+from rc_stats.wire import packaged
+from reporting import DAY, NAME, NOW, TERMS, Clock, Life, run
+from stores import empty
+
+_SMALLER = json.loads(packaged("catalogue.json"))
+_SMALLER["metrics"] = [metric for metric in _SMALLER["metrics"] if metric["path"] != "totalMessages"]
+SMALLER = replace(TERMS, catalogue=catalogue_from_data(_SMALLER))
+"""The terms of a version before: one metric fewer."""
+
+NEWER = replace(TERMS, policy=replace(TERMS.policy, effective=NOW.date()))
+OFFERS: dict[str, Terms] = {
+    "as it is": TERMS,
+    "smaller": SMALLER,
+    "newer policy": NEWER,
+    "strict": replace(TERMS, profile=Profile.STRICT),
+}
+LEASE = 0.03
+_EXAMPLES = 200 if os.environ.get("RCSTATS_TEST_CRASHES") else 5
+
+
+class Reporting(RuleBasedStateMachine):
+    """A workspace, its admin, its vendor, its host and its crashes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.collector = self.stack.enter_context(Collector(identity=Identity.PLAIN))
+        self.life = Life(self.stack.enter_context(empty("sqlite")), self.collector, clock=Clock(), lease_seconds=LEASE)
+        self.life.options = {"attempts": 2}
+        self.is_agreed = False
+        self.paused_until = NOW
+        self.agreed_to: Terms | None = None
+        self.latest = NOW
+        self.erased: set[str] = set()
+
+    def teardown(self) -> None:
+        """Look at everything once more, and clean up."""
+        try:
+            self.each_period_at_most_once()
+        finally:
+            self.stack.close()
+
+    @initialize(is_agreed=st.booleans())
+    def begin(self, is_agreed: bool) -> None:
+        """Begin with or without a yes."""
+        if is_agreed:
+            self.grant()
+            self.life.clock.move(2 * DAY)
+
+    # The admin.
+
+    @rule()
+    def grant(self) -> None:
+        """Say yes to what is offered now."""
+        self.life.reporter().opt_in()
+        self.is_agreed, self.agreed_to, self.paused_until = True, self.life.terms, self.life.clock()
+
+    @rule()
+    def withdraw(self) -> None:
+        """Say no."""
+        assert self.life.reporter().opt_out(seconds=20)
+        self.is_agreed = False
+
+    @rule(days=st.integers(1, 40))
+    def pause(self, days: int) -> None:
+        """Ask for a pause."""
+        until = self.life.clock() + days * DAY
+        try:
+            self.life.reporter().opt_out(until=until, seconds=20)
+        except UsageError:
+            assert not self.is_agreed
+        else:
+            self.paused_until = until
+
+    @rule(is_on=st.booleans())
+    def switch(self, is_on: bool) -> None:
+        """Set or unset a kill switch."""
+        self.life.switches = Switches(("RC_STATS_DISABLE",)) if is_on else Switches()
+
+    @rule()
+    def erase(self) -> None:
+        """Have everything erased that was kept."""
+        store = self.life.store()
+        self.erased |= {entry.period for entry in store.history() if entry.period}
+        store.erase(at=self.life.clock())
+
+    @rule()
+    def prune(self) -> None:
+        """Have old history removed."""
+        self.life.store().prune(before=self.life.clock() - 30 * DAY, at=self.life.clock())
+
+    # The host.
+
+    @rule(hours=st.sampled_from([1, 5, 24, 24 * 9, 24 * 31]))
+    def time_passes(self, hours: int) -> None:
+        """Let time go on."""
+        self.life.clock.move(timedelta(hours=hours))
+
+    @rule(days=st.sampled_from([1, 35]))
+    def clock_goes_back(self, days: int) -> None:
+        """Set the clock back."""
+        self.life.clock.move(-days * DAY)
+
+    @rule(name=st.sampled_from(sorted(OFFERS)))
+    def upgrade(self, name: str) -> None:
+        """Install another version, with other terms."""
+        self.life.terms = OFFERS[name]
+
+    @rule(kind=st.sampled_from([WorkspaceKind.REGISTERED, WorkspaceKind.REGISTERED, WorkspaceKind.UNREGISTERED]))
+    def register(self, kind: WorkspaceKind) -> None:
+        """Register the workspace, or remove the registration."""
+        self.life.kind = kind
+
+    # The vendor.
+
+    @rule(
+        fault=st.sampled_from([reset(), reset(reads=False), reply(503), reply(429), reply(400)]),
+        count=st.integers(1, 3),
+    )
+    def trouble(self, fault: Any, count: int) -> None:
+        """Answer the next requests badly."""
+        self.collector.then(*[fault] * count)
+
+    # The reporter.
+
+    def may_send(self) -> bool:
+        """Say whether the admin's last word, and the circumstances, let anything leave."""
+        life = self.life
+        return (
+            self.is_agreed
+            and self.agreed_to is not None
+            and self.agreed_to.policy == life.terms.policy
+            and life.terms.profile.coarseness >= self.agreed_to.profile.coarseness
+            and life.clock() >= self.paused_until
+            and not life.switches.on
+            and life.kind is WorkspaceKind.REGISTERED
+        )
+
+    @rule()
+    def send(self) -> None:
+        """Send, as the daily job does."""
+        before = self.collector.count
+        outcome = self.life.reporter().send_once()
+        if not self.may_send():
+            assert self.collector.count == before, "something was sent without a yes"
+            assert outcome.verdict in (Verdict.CLOSED, Verdict.ALREADY_SENT, Verdict.ENDED)
+        elif outcome.verdict is Verdict.SENT:
+            assert self.life.store().ended(NAME, outcome.period) == "sent"
+        self.latest = max(self.latest, self.life.clock())
+
+    @rule(at=st.integers(1, 130))
+    def crash(self, at: int) -> None:
+        """Send, and die at some instant."""
+        before = self.collector.count
+        run(lambda: self.life.reporter().send_once(), at=at)
+        assert self.may_send() or self.collector.count == before
+        time.sleep(LEASE * 1.2)
+
+    @rule(at=st.integers(1, 40))
+    def crash_in_opt_out(self, at: int) -> None:
+        """Say no, and have the machine die meanwhile: it is taken for no, and said again."""
+        run(lambda: self.life.reporter().opt_out(seconds=20), at=at)
+        self.withdraw()
+
+    # What always holds.
+
+    @invariant()
+    def the_books_are_whole(self) -> None:
+        """No entry is missing, changed or out of order."""
+        assert self.life.store().verify() == ()
+
+    @invariant()
+    def a_no_leaves_nothing_behind(self) -> None:
+        """Without a yes nothing waits to be sent."""
+        if not self.is_agreed:
+            assert self.life.store().pending(NAME) == ()
+
+    @invariant()
+    def the_dry_run_agrees(self) -> None:
+        """What a dry run shows is nothing where nothing may be sent."""
+        try:
+            prepared = self.life.reporter().prepare()
+        except GateClosed:
+            return
+        assert prepared.payload is None or self.may_send()
+
+    @precondition(lambda self: self.collector.count > 0)
+    @invariant()
+    def each_period_at_most_once(self) -> None:
+        """No period was received under two keys, and none with other bytes than the books have."""
+        keys: dict[str, set[str | None]] = {}
+        store = self.life.store()
+        for received in self.life.received:
+            period = json.loads(received.body)["period"]
+            keys.setdefault(period, set()).add(received.header("idempotency-key"))
+            kept = store.payload(NAME, period)
+            assert kept is None or kept == received.body
+        assert all(len(found) == 1 for found in keys.values())
+        for period in keys:
+            assert store.ended(NAME, period) is not None or [p for p in store.pending(NAME) if p.period == period]
+
+
+Reporting.TestCase.settings = settings(
+    max_examples=_EXAMPLES, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+)
+test_reporting = Reporting.TestCase
