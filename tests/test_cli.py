@@ -10,16 +10,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from canaries import assert_no_trace
+from commands import Cli, Done, child, command, environment, on_terminal, process, without
 from rc_stats import Profile, __version__, load_catalogue
-from rc_stats.cli import run
+from rc_stats.cli import VERBS
 from rc_stats.wire import MAX_DOCUMENT_BYTES, canonical
 
 ROOT = Path(__file__).parent.parent
@@ -33,82 +35,11 @@ DOCUMENTS = [
 YES = ["--workspace", "registered", "--opt-in"]
 AT = ["--at", "2026-08-25T00:00:00Z"]
 """After the newest of the documents, which a preview would otherwise call dated after now."""
-VERBS = ["audit", "preview", "explain", "metrics", "check", "verify"]
 TOKEN = "octopus-ltd"  # noqa: S105 -- planted in inputs, to be looked for in what comes out
 ESCAPE = "\x1b"
 MASK = (
     "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}\N{HORIZONTAL ELLIPSIS}\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
 )
-
-Cli = Callable[..., "Done"]
-
-
-class Done:
-    """What a run of the command left behind."""
-
-    def __init__(self, code: int, out: bytes, err: bytes) -> None:
-        self.code = code
-        self.out = out
-        self.err = err
-
-    @property
-    def text(self) -> str:
-        """What stands on standard output."""
-        return self.out.decode()
-
-    @property
-    def error(self) -> str:
-        """The one line on standard error; it is an error if there is more, or something else."""
-        lines = self.err.decode().splitlines()
-        assert len(lines) == 1, self.err.decode()
-        assert lines[0].startswith("rc-stats: "), lines[0]
-        assert lines[0].isprintable(), lines[0]
-        return lines[0]
-
-    @property
-    def data(self) -> Any:
-        """The JSON on standard output."""
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def cli(capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Return a function that runs the command in this process."""
-
-    def call(*arguments: object, stdin: bytes | None = None) -> Done:
-        if stdin is not None:
-            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        capsysbinary.readouterr()
-        code = run([str(argument) for argument in arguments])
-        return Done(code, *capsysbinary.readouterr())
-
-    return call
-
-
-def environment(**extra: str) -> dict[str, str]:
-    """Return the environment of a child process: this one's without what changes the look of output, and *extra*."""
-    looks = {"NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS", "PYTHONIOENCODING", "PYTHONUTF8", "LC_ALL", "LANG"}
-    plain = {name: value for name, value in os.environ.items() if name not in looks}
-    return {**plain, "PYTHONUTF8": "1", **extra}
-
-
-def command() -> list[str]:
-    """Return how the installed command is called."""
-    script = shutil.which("rc-stats", path=str(Path(sys.executable).parent))
-    return [script] if script else [sys.executable, "-m", "rc_stats"]
-
-
-def process(arguments: Sequence[object], *, stdin: bytes = b"", **extra: str) -> Done:
-    """Run the command as a process of its own."""
-    return child([*command(), *map(str, arguments)], stdin=stdin, **extra)
-
-
-def child(words: Sequence[str], *, stdin: bytes = b"", **extra: str) -> Done:
-    """Run any process."""
-    done = subprocess.run(
-        words, input=stdin, capture_output=True, check=False, env=environment(**extra), cwd=ROOT, timeout=60
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def document(**changes: Any) -> bytes:
@@ -138,6 +69,24 @@ def test_help(cli: Cli, verb: list[str], flag: str) -> None:
     assert done.code == 0
     assert done.err == b""
     assert done.text.startswith(f"Usage: {' '.join(['rc-stats', *verb])} ")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_is_where_the_table_says(verb: str) -> None:
+    """The table names the home of each verb, and the verb there bears that name."""
+    module, _, attribute = VERBS[verb].partition(":")
+    assert verb == getattr(import_module(module), attribute).name
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["sqlalchemy", "httpx2", "pydantic_settings", "rich", "jinja2", "starlette", "fsspec", "scipy", "pydantic"],
+)
+def test_help_needs_no_other_extra(module: str) -> None:
+    """Whatever else isn't installed, the help names all verbs, and tells of each."""
+    done = without(module, "--help")
+    assert (done.code, done.err) == (0, b"")
+    assert [verb for verb in VERBS if f"  {verb} " not in done.text] == []
 
 
 def test_help_of_preview_names_all_options(cli: Cli) -> None:
@@ -702,34 +651,11 @@ def test_closed_stream(redirection: str, arguments: list[str]) -> None:
     assert done.code != 0
 
 
-def on_terminal(arguments: Sequence[object], **extra: str) -> bytes:
-    """Return what the command writes to a terminal."""
-    pty = pytest.importorskip("pty")
-    master, slave = pty.openpty()
-    shown = b""
-    with subprocess.Popen(
-        [*command(), *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=slave,
-        stderr=slave,
-        env=environment(**{"TERM": "xterm-256color", **extra}),
-    ) as running:
-        os.close(slave)
-        try:
-            while chunk := os.read(master, 65536):
-                shown += chunk
-        except OSError:
-            pass  # This is how Linux says that the other side has closed.
-        running.wait(60)
-    os.close(master)
-    return shown
-
-
 def test_terminal_is_styled(cli: Cli) -> None:
     """On a terminal the verdict stands out, and without the styles the text is the same as in a pipe."""
     click = pytest.importorskip("click")
-    for options, style in ((YES, "\x1b[32m"), ([], "\x1b[31m")):
-        shown = on_terminal(["preview", EXAMPLE, *AT, *options]).decode().replace("\r\n", "\n")
+    for options, style in ((YES, "\x1b[1;32m"), ([], "\x1b[1;31m")):
+        shown = on_terminal(["preview", EXAMPLE, *AT, *options, "--all"]).decode().replace("\r\n", "\n")
         assert shown.startswith(style)
         assert cli("preview", EXAMPLE, *AT, *options).text == click.unstyle(shown)
 
@@ -826,21 +752,6 @@ def test_preview_loads_no_network(format_: str, options: list[str], allowed: lis
     done = child([sys.executable, "-c", code, "preview", str(EXAMPLE), *AT, *options, "--format", format_])
     last = done.err.decode().splitlines()[-1]
     assert allowed == last.split()[1:]
-
-
-def without(module: str, *arguments: str) -> Done:
-    """Run the command where *module* is not installed."""
-    code = (
-        "import sys\n"
-        "class Missing:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name.partition('.')[0] == {module!r}:\n"
-        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
-        "sys.meta_path.insert(0, Missing())\n"
-        "from rc_stats.__main__ import main\n"
-        "raise SystemExit(main())\n"
-    )
-    return child([sys.executable, "-c", code, *arguments])
 
 
 @pytest.mark.parametrize("arguments", [[], ["preview"], ["--help"], ["nosuch"]], ids=" ".join)
