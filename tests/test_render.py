@@ -39,9 +39,10 @@ from rc_stats.operators import Refusal
 from rc_stats.people import Held
 from rc_stats.policy import DataType
 from rc_stats.render import View, as_data, as_html, as_text, view_of
+from rc_stats.render.layout import ROLES
 from rc_stats.render.reference import metric_data, metric_text, outcome
-from rc_stats.render.view import drift_lines, spell
-from rc_stats.render.words import DONE, RULES, group_title, why
+from rc_stats.render.view import Row, drift_lines, spell, unit_of
+from rc_stats.render.words import DONE, RULES, group_title, singular, why
 from rc_stats.wire import parse
 
 ROOT = Path(__file__).parent.parent
@@ -382,16 +383,117 @@ def test_long_key_of_known_words_fits() -> None:
     assert [line for line in text.splitlines() if len(line) > 80] == []
 
 
-def test_groups_are_cut_and_counted() -> None:
-    """A long group shows its first paths and counts the rest; JSON and HTML have all of them."""
-    view = view_of(previewed(parse(EXAMPLES[0].read_bytes())))
-    text, paths = as_text(view), [staying["path"] for staying in as_data(view)["stays"]]
+def test_groups_are_folded_and_counted() -> None:
+    """Of a long group, and of drift, the first paths are shown and the rest is counted; no fold hides a single one."""
+    unknown = {f"totalRooms{'Messages' * number}": 1 for number in range(1, 15)}
+    view = view_of(previewed({**parse(EXAMPLES[0].read_bytes()), **unknown}))
+    for most in (1, 10, 31, 1000):
+        lines = [line.strip() for line in as_text(view, most=most).splitlines()]
+        folded = [group.paths for group in view.groups if len(group.paths) > most + 1]
+        expected = [len(paths) - most for paths in folded] + [len(view.drift) - most] * (len(view.drift) > most + 1)
+        told = [line for line in lines if line.endswith("more: --all shows them")]
+        assert [f"\N{HORIZONTAL ELLIPSIS} and {hidden} more: --all shows them" for hidden in expected] == told
+        for paths in folded:
+            assert not any(line.split("  ")[0] == paths[most].path for line in lines)
+
+
+def test_unless_folded_everything_is_named() -> None:
+    """Text that is not folded, JSON and HTML name every path that stays and everything that drifts."""
+    unknown = {f"totalRooms{'Messages' * number}": 1 for number in range(1, 15)}
+    view = view_of(previewed({**parse(EXAMPLES[0].read_bytes()), **unknown}))
+    text, html, paths = as_text(view), as_html(view), [staying["path"] for staying in as_data(view)["stays"]]
+    starts = [line.strip().split("  ")[0] for line in text.splitlines()]
     assert len(paths) == view.staying
-    for group in view.groups:
-        if len(group.paths) > 12:
-            assert f"and {len(group.paths) - 12} more: --format json names all" in text
-    html = as_html(view)
     assert [path for path in paths if f"<code>{path}</code>" not in html] == []
+    assert [path for path in paths if path not in starts] == []
+    joined = "".join(text.split())
+    assert [line for line in view.drift if "".join(line.split()) not in joined] == []
+    assert "more:" not in text
+
+
+@pytest.mark.parametrize("width", [1, 40, 59, 60, 80, 100, 113, 114, 120, 500])
+def test_text_fits_any_width(width: int) -> None:
+    """The text fits the width it is given, from 40 columns to 120, and always says the same words."""
+    whole = view_of(previewed(parse(EXAMPLES[0].read_bytes())))
+    codes = ("consent-undecided", "recipient-country", "catalogue-grown", "apps-not-installed")
+    for view in (whole, *map(scenario, codes)):
+        text = as_text(view, width=width)
+        assert [line for line in text.splitlines() if len(line) > min(max(width, 40), 120)] == []
+        assert sorted("".join(as_text(view).split())) == sorted("".join(text.split()))
+
+
+def test_rows_of_a_table_are_not_broken() -> None:
+    """A long table fills lines, and none ends between a row's name and its number."""
+    codes = ("de", "en", "fr", "it", "nl", "pt-BR", "es", "pl")
+    languages = {code: 1000 + 100 * number for number, code in enumerate(codes)}
+    total = sum(languages.values())
+    view = view_of(previewed({**DOCUMENT, "totalUsers": total, "activeUsers": total, "userLanguages": languages}))
+    (row,) = (row for section in view.sections for row in section.rows if row.path == "userLanguages")
+    assert set(codes) <= {part.split()[0] for part in row.parts}
+    for width in range(40, 121):
+        lines = [line.strip().rstrip(",") for line in as_text(view, width=width).splitlines()]
+        first = next(number for number, line in enumerate(lines) if line.startswith(row.parts[0]))
+        shown: list[str] = []
+        while len(shown) < len(row.parts):
+            shown += lines[first].split(", ")
+            first += 1
+        assert shown == list(row.parts), width
+
+
+def test_values_stand_in_columns() -> None:
+    """In each section the numbers end, the units begin and the sentences begin at the same column."""
+    view = view_of(previewed(parse(EXAMPLES[0].read_bytes())))
+    lines = as_text(view).splitlines()
+
+    def columns(row: Row) -> set[tuple[int, int]]:
+        """Return where the value ends and the sentence begins, as far as the lines tell."""
+        head = f"{'' if row.parts else row.value} {row.unit}".rstrip()
+        return {
+            (column - len(rest) + len("" if row.parts else row.value), column)
+            for line in lines
+            for column in range(len(head) + 4, len(line))
+            if (rest := line[:column].lstrip(" ")).rstrip(" ") == head.lstrip(" ")
+            and row.says.startswith(line[column:])
+        }
+
+    for section in view.sections:
+        assert set.intersection(*(columns(row) for row in section.rows if not row.parts)), section.name
+
+
+@pytest.mark.parametrize(
+    ("noun", "expected"),
+    [
+        ("people", "person"),
+        ("priorities", "priority"),
+        ("searches", "search"),
+        ("inboxes", "inbox"),
+        ("responses", "response"),
+        ("service levels", "service level"),
+        ("bytes", "byte"),
+        ("users", "user"),
+        ("staff", "staff"),
+    ],
+)
+def test_singular(noun: str, expected: str) -> None:
+    """A unit is told in the singular for one of it."""
+    assert expected == singular(noun)
+
+
+def test_units_follow_numbers() -> None:
+    """An amount has its unit in the right number; a word, a flag and a number that is no amount have none."""
+    metrics = load_catalogue().metrics
+    for path, value, expected in (
+        ("totalUsers", 0, "users"),
+        ("totalUsers", 1, "user"),
+        ("totalUsers", 2, "users"),
+        ("userLanguages", {"de": 1}, "users"),
+        ("fips", True, ""),
+        ("version", "8.7.0", ""),
+        ("migration.version", 335, ""),
+        ("os.totalmem", "16 to 32 GiB", ""),
+    ):
+        metric = next(metric for metric in metrics.values() if metric.emit == path)
+        assert expected == unit_of(metric, value), path
 
 
 def test_one_is_singular() -> None:
@@ -413,10 +515,12 @@ def test_style_adds_nothing_but_style() -> None:
         roles.add(role)
         return f"\x1b[{len(role)}m{text}\x1b[0m"
 
-    for code in ("consent-undecided", "apps-not-installed"):
-        view = scenario(code)
-        assert as_text(view) == re.sub(r"\x1b\[\d+m", "", as_text(view, style=mark))
-    assert {"yes", "no", "heading", "quiet"} == roles
+    drifting = view_of(previewed({**DOCUMENT, "zyx": 1}))
+    for view in (scenario("consent-undecided"), scenario("apps-not-installed"), drifting):
+        for width in (40, 80, 120):
+            assert as_text(view, width=width) == re.sub(r"\x1b\[\d+m", "", as_text(view, width=width, style=mark))
+    assert {"yes", "no", "heading", "section", "value", "quiet", "warning"} == roles
+    assert roles < set(ROLES)
 
 
 # A page that stands alone.

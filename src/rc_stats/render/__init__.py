@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rc_stats.render.html import as_html
-from rc_stats.render.text import Style, as_text
+from rc_stats.render.layout import Style
+from rc_stats.render.text import FOLDED, as_text
 from rc_stats.render.view import View, as_data, view_of
 
-__all__ = ["Style", "View", "as_data", "as_html", "as_text", "view_of"]
+__all__ = ["FOLDED", "Style", "View", "as_data", "as_html", "as_text", "view_of"]

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from rc_stats.audit import Audit, Bound
-from rc_stats.render.text import Style, plain
+from rc_stats.render.layout import Style, plain
 
 _CAVEAT: Final = (
     "The reader is taken to know the catalogue, the rules, and every number of this payload. What somebody knows of "

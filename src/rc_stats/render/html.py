@@ -2,10 +2,47 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from rc_stats.errors import MissingExtra
 from rc_stats.render.view import View
 from rc_stats.render.words import many
-from rc_stats.wire import packaged
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).with_name("templates")
+"""What the report shares with the admin page: its parts and its style."""
+
+
+@cache
+def templates(*places: Path, extra: str = "cli") -> Environment:
+    """
+    Return the templates of *places* and the shared ones, with escaping on.
+
+    Args:
+        extra: What brings Jinja2 to who asks.
+
+    Raises:
+        MissingExtra: Jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - other faces need not wait
+    except ImportError:
+        raise MissingExtra(extra, "The HTML page") from None
+    loader = FileSystemLoader([*places, TEMPLATES])
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals["many"] = many
+    return environment
 
 
 def as_html(view: View) -> str:
@@ -15,11 +52,4 @@ def as_html(view: View) -> str:
     Raises:
         MissingExtra: Jinja2 is not installed.
     """
-    try:
-        from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - a start without HTML need not wait for it
-    except ImportError:
-        raise MissingExtra("cli", "The HTML page") from None
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(packaged("preview.html.j2").decode())
-    body = view.payload.body.decode() if view.payload is not None else ""
-    return template.render(view=view, body=body, many=many)
+    return templates().get_template("preview.html.j2").render(view=view)

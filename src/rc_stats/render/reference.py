@@ -9,7 +9,7 @@ from typing import Any
 from rc_stats.capacity import capacity, total_bits
 from rc_stats.catalogue import Catalogue, Metric, Profile, Treatment
 from rc_stats.policy import Policy, WorkspaceKind
-from rc_stats.render.text import quoting
+from rc_stats.render.layout import quoting
 from rc_stats.render.words import RULES
 
 

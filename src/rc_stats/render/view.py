@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from rc_stats.catalogue import Catalogue
+from rc_stats.catalogue import Catalogue, Metric
 from rc_stats.findings import Action, Finding
 from rc_stats.gate import Decision, Effect, Envelope, Payload, Reason
 from rc_stats.people import Held
 from rc_stats.policy import Policy
 from rc_stats.previewing import Preview
-from rc_stats.render.words import DONE, FROZEN_DONE, group_title, grouped, many, why
+from rc_stats.render.words import DONE, FROZEN_DONE, group_title, grouped, many, singular, why
 from rc_stats.sources import Newest
 from rc_stats.wire import parse
 
@@ -36,12 +36,21 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One value that leaves: what it is, and how it was made."""
+    """
+    One value that leaves: what it is, and how it was made.
+
+    Attributes:
+        value: Spelt out; of a table all of it.
+        unit: What a number counts, in the right number; empty for a word, a flag and what is no amount.
+        parts: The rows of a table, each spelt out; empty for a single value.
+    """
 
     path: str
     value: str
     says: str
     done: str
+    unit: str = ""
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +189,25 @@ def _sections(findings: Iterable[Finding], shown: Payload | None, catalogue: Cat
             continue
         value = _value_at(statistics, metric.emit)
         if value is not None:
-            row = Row(metric.emit, spell(value), metric.says, done.get(metric.emit, ""))
-            sections.setdefault(metric.section, []).append(row)
-    return tuple(Section(name, tuple(rows)) for name, rows in sorted(sections.items(), key=_place))
+            sections.setdefault(metric.section, []).append(row_of(metric, value, done.get(metric.emit, "")))
+    return tuple(Section(name, tuple(sections[name])) for name in sorted(sections, key=place_of))
+
+
+def row_of(metric: Metric, value: Any, done: str = "") -> Row:
+    """Return what is told of the *value* that a payload has for *metric*."""
+    parts = tuple(f"{key} {spell(inner)}" for key, inner in value.items()) if isinstance(value, Mapping) else ()
+    return Row(metric.emit, ", ".join(parts) or spell(value), metric.says, done, unit_of(metric, value), parts)
+
+
+_NO_AMOUNTS: Final = frozenset({"bit mask", "version number"})
+
+
+def unit_of(metric: Metric, value: Any) -> str:
+    """Return the unit of *value* in the right number; empty for what is no amount."""
+    is_amount = isinstance(value, int | Mapping) and not isinstance(value, bool)
+    if not is_amount or metric.unit in _NO_AMOUNTS:
+        return ""
+    return singular(metric.unit) if value == 1 else metric.unit
 
 
 _ORDER = (
@@ -191,8 +216,9 @@ _ORDER = (
 )
 
 
-def _place(section: tuple[str, Any]) -> tuple[int, str]:
-    return (_ORDER.index(section[0]) if section[0] in _ORDER else len(_ORDER), section[0])
+def place_of(section: str) -> tuple[int, str]:
+    """Return where *section* stands: in the info page's order, and sections of others after it."""
+    return (_ORDER.index(section) if section in _ORDER else len(_ORDER), section)
 
 
 def _value_at(statistics: Any, path: str) -> Any:
@@ -258,6 +284,15 @@ def _excluded(
 _LONGEST_RAW = 60
 
 
+def ascii_text(value: Any) -> str:
+    """Return *value*, whoever made it, spelt in plain ASCII and cut short."""
+    try:
+        text = ascii(value)
+    except RecursionError:
+        return "(nested deeply)"
+    return text if len(text) <= _LONGEST_RAW else text[: _LONGEST_RAW - 3] + "..."
+
+
 def raw_text(document: Mapping[str, Any] | None, path: str) -> str:
     """
     Return what *document* has at *path*, spelt in plain ASCII and cut short; empty without a document.
@@ -277,8 +312,7 @@ def raw_text(document: Mapping[str, Any] | None, path: str) -> str:
             found = [value[step] for value in found if isinstance(value, Mapping) and step in value]
     if not found:
         return ""
-    text = ascii(found[0])
-    text = text if len(text) <= _LONGEST_RAW else text[: _LONGEST_RAW - 3] + "..."
+    text = ascii_text(found[0])
     return text if len(found) == 1 else f"{text} and {grouped(len(found) - 1)} more"
 
 
@@ -326,7 +360,10 @@ def as_data(view: View) -> dict[str, Any]:
         "sections": [
             {
                 "name": section.name,
-                "rows": [{"path": r.path, "value": r.value, "says": r.says, "done": r.done} for r in section.rows],
+                "rows": [
+                    {"path": r.path, "value": r.value, "unit": r.unit, "says": r.says, "done": r.done}
+                    for r in section.rows
+                ],
             }
             for section in view.sections
         ],

@@ -40,6 +40,15 @@ def many(count: int, noun: str) -> str:
     return f"{grouped(count)} {noun}{'' if count == 1 else 's'}"
 
 
+def singular(noun: str) -> str:
+    """Return the plural *noun* of a unit in the singular."""
+    if noun == "people":
+        return "person"
+    if noun.endswith("ies"):
+        return f"{noun[:-3]}y"
+    return noun.removesuffix("es") if noun.endswith(("ches", "sses", "xes")) else noun.removesuffix("s")
+
+
 def grouped(number: int) -> str:
     """Return *number* with its thousands set apart."""
     return f"{number:,}".replace(",", "\N{NO-BREAK SPACE}")
