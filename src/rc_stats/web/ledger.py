@@ -1,0 +1,320 @@
+"""The history as the page shows it: how each period stands, what was sent in words, and its totals over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from rc_stats.catalogue import Catalogue, Metric
+from rc_stats.errors import UnusableInput
+from rc_stats.render.view import Section, place_of, row_of
+from rc_stats.render.words import grouped, many
+from rc_stats.reporter import Reporter
+from rc_stats.web.telling import Told, period_text, told
+from rc_stats.wire import parse
+
+if TYPE_CHECKING:
+    from rc_stats.store import Entry, Store
+
+CHARTED: Final = 60
+"""So many of the newest reports are drawn."""
+
+_FIRST: Final = ("totalUsers", "activeUsers", "totalRooms", "totalChannels", "totalMessages", "uploadsTotal")
+"""Totals that are drawn before others."""
+
+FIRST_CHARTS: Final = 6
+"""So many charts are shown; the others are folded."""
+
+ENTRIES: Final = 100
+"""So many entries are on a page of the history."""
+
+
+@dataclass(slots=True)
+class Period:
+    """
+    One reported period.
+
+    Attributes:
+        state: ``sent``, ``rejected``, ``unknown`` or ``pending``.
+        ended_at: When it came to its end; None while it is pending.
+        report: What the history noted when the bytes were frozen.
+    """
+
+    name: str
+    made_at: datetime
+    report: Mapping[str, Any] = field(repr=False)
+    state: str = "pending"
+    ended_at: datetime | None = None
+
+
+def periods_of(entries: Iterable[Entry]) -> dict[str, Period]:
+    """Return each reported period by its name, oldest first, with what *entries* say became of it."""
+    found: dict[str, Period] = {}
+    for entry in entries:
+        if entry.kind == "report":
+            found[entry.period] = Period(entry.period, entry.at, entry.details)
+            continue
+        period = found.get(entry.period)
+        if period is None:
+            continue
+        if entry.kind == "receipt":
+            period.state, period.ended_at = "sent", entry.at
+        elif period.state != "pending":
+            continue
+        elif entry.kind == "failure" and entry.details["is_final"]:
+            period.state, period.ended_at = "rejected", entry.at
+        elif entry.kind == "discard" and entry.details["is_tried"]:
+            period.state, period.ended_at = "unknown", entry.at
+        elif entry.kind == "discard":
+            del found[entry.period]
+    return found
+
+
+def statistics_of(body: bytes) -> Mapping[str, Any]:
+    """Return the statistics that the payload *body* holds; none if it holds no such thing."""
+    try:
+        found = parse(body)["statistics"]
+    except (UnusableInput, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def sections_of(body: bytes, catalogue: Catalogue) -> tuple[Section, ...]:
+    """Return the values of the payload *body* in words of *catalogue*; what that doesn't know is in the bytes alone."""
+    statistics = statistics_of(body)
+    rows: dict[str, list[Any]] = {}
+    for metric in catalogue.metrics.values():
+        value = None if metric.is_dropped else _value(statistics, metric.emit)
+        if value is not None:
+            rows.setdefault(metric.section, []).append(row_of(metric, value))
+    return tuple(Section(name, tuple(rows[name])) for name in sorted(rows, key=place_of))
+
+
+def _value(statistics: Any, path: str) -> Any:
+    for step in path.split("."):
+        if not isinstance(statistics, Mapping) or step not in statistics:
+            return None
+        statistics = statistics[step]
+    return statistics
+
+
+# Charts --------------------------------------------------------------------------------------------------------------
+
+WIDTH: Final = 320
+HEIGHT: Final = 132
+_LEFT, _RIGHT, _TOP, _BOTTOM = 10.0, 310.0, 22.0, 106.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A point of a chart: a period, its value, and where it stands."""
+
+    period: str
+    value: int
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """
+    A total over time, drawn from 0 to a round number.
+
+    Attributes:
+        lines: The marks joined, broken where a report withheld the value.
+        rows: Period and value of every report, for the table; None where it was withheld.
+        says: The sentence of the catalogue, without its end.
+        tells: What the picture shows, in a sentence.
+        top: The round number.
+        baseline: Where 0 is.
+    """
+
+    path: str
+    says: str
+    unit: str
+    lines: tuple[tuple[Mark, ...], ...]
+    rows: tuple[tuple[str, int | None], ...]
+    top: int
+
+    baseline: float = _BOTTOM
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """All points, oldest first."""
+        return tuple(mark for line in self.lines for mark in line)
+
+    @property
+    def tells(self) -> str:
+        """What the picture shows, in a sentence."""
+        first, last = self.marks[0], self.marks[-1]
+        if len(self.marks) == 1:
+            return f"{grouped(last.value)} {self.unit} in {period_text(last.period)}, the only report so far."
+        values = [mark.value for mark in self.marks]
+        return (
+            f"From {grouped(first.value)} in {period_text(first.period)} to {grouped(last.value)} in "
+            f"{period_text(last.period)}; lowest {grouped(min(values))}, highest {grouped(max(values))}."
+        )
+
+
+def charts_of(store: Store, catalogue: Catalogue, periods: Sequence[Period]) -> list[Chart]:
+    """Return a chart of each total that was sent in *periods*, the best known first."""
+    names = sorted((period.name for period in periods[-CHARTED:]), key=_day)
+    bodies = [(name, store.payload(catalogue.name, name)) for name in names]
+    reports = [(name, statistics_of(body)) for name, body in bodies if body is not None]
+    charts = []
+    for metric in sorted((m for m in catalogue.metrics.values() if m.operator == "count"), key=_rank):
+        rows = tuple((name, _number(statistics, metric)) for name, statistics in reports)
+        if any(value is not None for _, value in rows):
+            charts.append(_chart(metric, rows))
+    return charts
+
+
+def _rank(metric: Metric) -> tuple[int, tuple[int, str]]:
+    return (_FIRST.index(metric.emit) if metric.emit in _FIRST else len(_FIRST), place_of(metric.section))
+
+
+def _number(statistics: Mapping[str, Any], metric: Metric) -> int | None:
+    value = _value(statistics, metric.emit)
+    return value if type(value) is int else None
+
+
+def _chart(metric: Metric, rows: tuple[tuple[str, int | None], ...]) -> Chart:
+    days = [_day(period) for period, _ in rows]
+    span = days[-1] - days[0]
+    top = _round_up(max(value for _, value in rows if value is not None))
+    lines: list[list[Mark]] = [[]]
+    for (period, value), day in zip(rows, days, strict=True):
+        if value is None:
+            lines.append([])
+            continue
+        share = (day - days[0]) / span if span else 0.5
+        x, y = _LEFT + share * (_RIGHT - _LEFT), _BOTTOM - value / top * (_BOTTOM - _TOP)
+        lines[-1].append(Mark(period, value, round(x, 1), round(y, 1)))
+    drawn = tuple(tuple(line) for line in lines if line)
+    return Chart(metric.emit, metric.says.removesuffix("."), metric.unit, drawn, rows, top)
+
+
+def _day(period: str) -> int:
+    """Return the number of the first day of *period*."""
+    return date.fromisoformat(period if period.count("-") > 1 else f"{period}-01").toordinal()
+
+
+def _round_up(value: int) -> int:
+    """Return the least of 1, 2, 2.5 and 5 times a power of ten that is not below *value*; 1 for 0."""
+    power = 10 ** (len(str(value)) - 1) if value > 0 else 1
+    return next(step * power // 4 for step in (4, 8, 10, 20, 40) if step * power >= 4 * max(value, 1))
+
+
+# Pages ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """
+    The history.
+
+    Attributes:
+        periods: Newest first.
+        entries: Newest first, a page of them.
+        older: Number of the entry before which the next page begins; 0 if there is none.
+    """
+
+    headline: str
+    periods: tuple[Period, ...]
+    charts: tuple[Chart, ...]
+    more_charts: tuple[Chart, ...]
+    entries: tuple[Told, ...]
+    older: int
+    is_first: bool
+
+
+def history_of(reporter: Reporter, before: int | None) -> History:
+    """
+    Return the history of the reporter's catalogue.
+
+    Args:
+        before: Show only entries below this number; None for the newest.
+    """
+    store, catalogue = reporter.store, reporter.terms.catalogue
+    entries = [entry for entry in store.history() if entry.catalogue in ("", catalogue.name)]
+    periods = periods_of(entry for entry in entries if entry.catalogue)
+    sent = [period for period in periods.values() if period.state == "sent"]
+    shown = [entry for entry in entries if before is None or entry.number < before]
+    charts = [] if before is not None else charts_of(store, catalogue, sent)
+    return History(
+        headline=_history_headline(sent),
+        periods=tuple(reversed(periods.values())) if before is None else (),
+        charts=tuple(charts[:FIRST_CHARTS]),
+        more_charts=tuple(charts[FIRST_CHARTS:]),
+        entries=tuple(told(entry) for entry in reversed(shown[-ENTRIES:])),
+        older=shown[-ENTRIES].number if len(shown) > ENTRIES else 0,
+        is_first=before is None,
+    )
+
+
+def _history_headline(sent: list[Period]) -> str:
+    if not sent:
+        return "Nothing was sent yet."
+    reports = many(len(sent), "report")
+    return f"{reports} {'was' if len(sent) == 1 else 'were'} sent, the last for {period_text(sent[-1].name)}."
+
+
+@dataclass(frozen=True, slots=True)
+class PastReport:
+    """One report of the past; *body* is None if its bytes were destroyed."""
+
+    period: Period
+    body: bytes | None
+    sections: tuple[Section, ...]
+    is_other_catalogue: bool
+
+    @property
+    def size(self) -> int:
+        """How many values are shown."""
+        return sum(len(section.rows) for section in self.sections)
+
+    @property
+    def envelope(self) -> Mapping[str, Any]:
+        """The request as it was noted."""
+        found: Mapping[str, Any] = self.period.report["envelope"]
+        return found
+
+
+def past_of(reporter: Reporter, name: str) -> PastReport | None:
+    """Return the report of the period *name*; None if there is none."""
+    store, catalogue = reporter.store, reporter.terms.catalogue
+    period = periods_of(store.history(catalogue=catalogue.name, period=name)).get(name)
+    if period is None:
+        return None
+    body = store.payload(catalogue.name, name)
+    return PastReport(
+        period,
+        body,
+        () if body is None else sections_of(body, catalogue),
+        period.report["catalogue_digest"] != catalogue.digest,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """
+    What is kept.
+
+    Attributes:
+        periods: Those that can be erased, newest first.
+        number, digest: Of the newest entry.
+    """
+
+    periods: tuple[Period, ...]
+    number: int
+    digest: str
+
+
+def records_of(reporter: Reporter) -> Records:
+    """Return what is kept here."""
+    store = reporter.store
+    periods = periods_of(store.history(catalogue=reporter.terms.catalogue.name))
+    number, digest = store.head()
+    return Records(tuple(reversed(periods.values())), number, digest)
