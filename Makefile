@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help preview test check audit compile docs-metrics bench bench-smoke mutants clean
+.PHONY: help preview test check coverage audit compile docs docs-metrics bench bench-smoke mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,23 +19,29 @@ $(READY): pyproject.toml
 preview: $(READY) ## Show what would leave an example workspace, with a yes
 	@$(BIN)/rc-stats preview examples/statistics.json --workspace registered --opt-in
 
-test: $(READY) ## Run the whole suite
-	$(BIN)/python -m pytest
+test: $(READY) ## Run the whole suite, on all cores
+	$(BIN)/python -m pytest --numprocesses auto
 
-check: $(READY) ## Lint, types, floors, catalogue, generated files, coverage
+check: $(READY) ## Lint, types, floors, and whatever is generated
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m rc_stats.authoring --check
 	$(BIN)/rc-stats metrics --format markdown | diff -u docs/metrics.md - || { echo "docs/metrics.md is stale: run make docs-metrics"; exit 1; }
-	$(BIN)/python -m pytest --quiet --cov --cov-report=term:skip-covered
+	$(BIN)/python benchmarks/bench.py --smoke
+
+coverage: $(READY) ## Run the whole suite and measure which branches it takes
+	$(BIN)/python -m pytest --numprocesses auto --quiet --cov --cov-report=term:skip-covered
 
 audit: $(READY) ## Attack the payloads of many random workspaces
 	$(BIN)/python tests/long_audit.py
 
 compile: $(READY) ## Compile the reviewed TOML of catalogue and policy
 	$(BIN)/python -m rc_stats.authoring
+
+docs: $(READY) ## Build the documentation into docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 docs-metrics: $(READY) compile ## Write docs/metrics.md from the catalogue
 	$(BIN)/rc-stats metrics --format markdown > docs/metrics.md

@@ -6,11 +6,13 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from commands import Cli, caller
 from rc_stats import Catalogue, Policy, load_catalogue, load_policy
 
 settings.register_profile("default", deadline=None, max_examples=100, print_blob=True)
@@ -30,8 +32,7 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-INPUTS_OF_TESTS = {"RC_STATS_ORIGINALS", "RC_STATS_POLICY_TEXT"}
-"""They name files that some tests read, and mean nothing to the package."""
+_HOMES = count()
 
 SWITCHES = {"DO_NOT_TRACK", "RC_DISABLE_STATISTICS_REPORTING"}
 
@@ -81,13 +82,22 @@ def _no_network() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment() -> Iterator[None]:
-    """Take every variable that the package reads out of the environment."""
+def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Take every variable that the package reads out of the environment, and give each test a home of its own."""
+    home = tmp_path_factory.getbasetemp() / f"home-{next(_HOMES)}"
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+        patch.setenv("XDG_STATE_HOME", str(home / "state"))
         for name in list(os.environ):
-            if name in SWITCHES or (name.startswith("RC_STATS_") and name not in INPUTS_OF_TESTS):
+            if name in SWITCHES or name.startswith("RC_STATS_"):
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture
+def cli(capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Return a function that runs the command in this process."""
+    return caller(capsysbinary, monkeypatch)
 
 
 @pytest.fixture(scope="session")

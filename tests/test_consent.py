@@ -283,13 +283,12 @@ def test_a_damaged_record_is_none() -> None:
     damaged += [{**good, key: value} for key in good for value in wrong if not (value is None and good[key] is None)]
     damaged += [{**good, "hidden-value": 1}, {**good, "is_hypothetical": True}, {**good, "at": "2026-08-01T00:00:00"}]
     for data in damaged:
+        told: UnusableInput | None = None
         try:
-            read = from_data(data)
+            assert from_data(data).to_data() == data, "what is taken is taken as it stands"
         except UnusableInput as error:
-            assert error.rule == "consent"
-            assert "hidden-value" not in str(error)
-        else:
-            assert read.to_data() == data, "what is taken is taken as it stands"
+            told = error
+        assert told is None or (told.rule == "consent" and "hidden-value" not in str(told))
 
 
 @pytest.mark.parametrize("key", list(Consent().to_data()))

@@ -1,7 +1,7 @@
 """
 Hold `data/policy.toml` against the privacy policy that it quotes.
 
-The policy's text belongs to its publisher and is not part of the repository: RC_STATS_POLICY_TEXT names a
+The policy's text belongs to its publisher and is not part of the repository: RCSTATS_TEST_POLICY_TEXT names a
 file that holds it. Without one the tests that need it are skipped, except under CI, where they fail. The
 others always run.
 """
@@ -196,15 +196,15 @@ def listed_subprocessors(text: str) -> list[Row]:
 @pytest.fixture(scope="session")
 def text() -> str:
     """Return the policy's full text, or skip; under CI a missing text fails."""
-    name = os.environ.get("RC_STATS_POLICY_TEXT")
+    name = os.environ.get("RCSTATS_TEST_POLICY_TEXT")
     if not name:
-        reason = "RC_STATS_POLICY_TEXT is not set: it names a file with the privacy policy's text"
+        reason = "RCSTATS_TEST_POLICY_TEXT is not set: it names a file with the privacy policy's text"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
     path = Path(name)
     if not path.is_file():
-        pytest.fail("RC_STATS_POLICY_TEXT is set, but names no file")
+        pytest.fail("RCSTATS_TEST_POLICY_TEXT is set, but names no file")
     return path.read_text(encoding="utf-8")
 
 

@@ -63,28 +63,10 @@ from rc_stats.consent import SCOPES
 from rc_stats.disclosure import ACTIVE_WITHIN
 from rc_stats.errors import RcStatsError
 from rc_stats.findings import MASK, mask
-from strategies import (
-    CATALOGUE,
-    LATE,
-    METRICS,
-    PLACES,
-    TREE,
-    Document,
-    Json,
-    Place,
-    as_bytes,
-    documents,
-    found,
-    hostile_documents,
-    json_values,
-    keys,
-    nested,
-    placed,
-    realistic_documents,
-    spelt,
-    steps_of,
-    tokens,
-)
+from rc_stats.testing.places import MISSING, Document, Json, Place, found, placed, spelt, steps_of
+from rc_stats.testing.server import MODELS, NAMES, as_extended_json
+from rc_stats.testing.strategies import nested, tokens
+from strategies import CATALOGUE, KIT, LATE, METRICS, as_bytes, documents
 
 TESTS = Path(__file__).parent
 SAMPLES = TESTS / "data" / "samples"
@@ -202,7 +184,7 @@ def grown(value: Json, place: Place, extra: Callable[[], tuple[str, Json]]) -> J
         return value
     if "*" in place.children:
         return {key: grown(inner, place.children["*"], extra) for key, inner in value.items()}
-    if place is not TREE and not place.is_map:
+    if place is not KIT.tree and not place.is_map:
         return value
     mapping = {
         key: grown(inner, place.children[key], extra) if key in place.children else inner
@@ -231,11 +213,11 @@ def known_findings(report: Report) -> set[Finding]:
 
 
 @half
-@given(documents(), st.lists(st.tuples(keys(), json_values()), min_size=1, max_size=8))
+@given(documents(), st.lists(st.tuples(KIT.keys, KIT.values()), min_size=1, max_size=8))
 def test_unknown_keys_change_nothing(document: Document, extras: list[tuple[str, Json]]) -> None:
     """Whatever stands under keys that the catalogue doesn't know, anywhere, the payload has the same bytes."""
     supply = itertools.cycle(extras)
-    more = grown(document, TREE, lambda: next(supply))
+    more = grown(document, KIT.tree, lambda: next(supply))
     for profile in Profile:
         assert body_of(document, profile) == body_of(more, profile)
         uncounted, more_uncounted = ({**which, "totalUsers": None} for which in (document, more))
@@ -243,11 +225,11 @@ def test_unknown_keys_change_nothing(document: Document, extras: list[tuple[str,
 
 
 @quick
-@given(documents(), st.lists(st.tuples(keys(), json_values()), min_size=1, max_size=8))
+@given(documents(), st.lists(st.tuples(KIT.keys, KIT.values()), min_size=1, max_size=8))
 def test_unknown_keys_change_no_finding(document: Document, extras: list[tuple[str, Json]]) -> None:
     """What is said of the known paths of a document doesn't depend on what else is in it."""
     supply = itertools.cycle(extras)
-    more = grown(document, TREE, lambda: next(supply))
+    more = grown(document, KIT.tree, lambda: next(supply))
     anonymise = ANONYMISERS[Profile.STANDARD]
     assert known_findings(anonymise(document)) == known_findings(anonymise(more))
 
@@ -265,7 +247,7 @@ def _staying(profile: Profile) -> list[Place]:
 
     return [
         place
-        for place in PLACES
+        for place in KIT.places
         if is_apart(place.steps)
         and place.steps not in keys_of_sums | facts
         and "*" not in place.steps
@@ -296,7 +278,7 @@ def test_what_stays_changes_nothing(profile: Profile, data: st.DataObject) -> No
     changed = document
     for place in data.draw(st.lists(st.sampled_from(STAYING[profile]), min_size=1, max_size=8)):
         if _fits(document, place.steps):
-            changed = placed(changed, place.steps, data.draw(json_values(max_leaves=6)))
+            changed = placed(changed, place.steps, data.draw(KIT.values(max_leaves=6)))
     assert body_of(document, profile) == body_of(changed, profile)
 
 
@@ -307,13 +289,13 @@ def _fits(document: Document, steps: tuple[str, ...]) -> bool:
         if steps[length] == "[]":
             if not isinstance(here, list) or not here:
                 return False
-        elif not isinstance(here, dict) and (here is not strategies.MISSING or "[]" in steps[:length]):
+        elif not isinstance(here, dict) and (here is not MISSING or "[]" in steps[:length]):
             return False
     return True
 
 
 @quick
-@given(st.lists(st.tuples(keys(), json_values(max_leaves=3)), min_size=1, max_size=20, unique_by=lambda pair: pair[0]))
+@given(st.lists(st.tuples(KIT.keys, KIT.values(max_leaves=3)), min_size=1, max_size=20, unique_by=lambda pair: pair[0]))
 def test_names_change_nothing(items: list[tuple[str, Json]]) -> None:
     """Of a list or map of names only the size leaves, whatever the names are and whatever they stand for."""
     for metric in CATALOGUE.metrics.values():
@@ -484,10 +466,10 @@ def test_planted_token_never_shows(way: str) -> None:
 def test_any_token_never_shows(data: st.DataObject) -> None:
     """No token in any form shows, wherever it stands in a sample or a hostile document."""
     token = data.draw(tokens())
-    assume(not any(token in name for name in strategies.NAMES))
+    assume(not any(token in name for name in NAMES))
     names = sorted(records())
-    document = data.draw(st.sampled_from(names).map(records().__getitem__) | hostile_documents())
-    for place in data.draw(st.lists(st.sampled_from(PLACES), min_size=1, max_size=6)):
+    document = data.draw(st.sampled_from(names).map(records().__getitem__) | KIT.hostile())
+    for place in data.draw(st.lists(st.sampled_from(KIT.places), min_size=1, max_size=6)):
         forms = (token, [token], {token: token}, f"8.7-{token}", {"$oid": token}, {"$date": token}, [{token: 1}] * 3)
         document = placed(document, place.steps, data.draw(st.sampled_from(forms)), token)
     way = data.draw(st.none() | st.sampled_from(sorted(PLANTED)))
@@ -684,7 +666,7 @@ def test_nothing_is_taken_for_a_number() -> None:
                 document = placed({"totalUsers": 247}, steps_of(metric.path), value)
                 for profile in Profile:
                     left = found(statistics_of(document, profile), metric.emit.split("."))
-                    assert left is strategies.MISSING, metric.path
+                    assert left is MISSING, metric.path
 
 
 @half
@@ -749,10 +731,10 @@ def test_bytes_and_mapping_are_equal(document: Document, profile: Profile) -> No
 
 
 @half
-@given(realistic_documents(extended=False), st.booleans(), st.sampled_from(Profile))
+@given(KIT.realistic(extended=False), st.booleans(), st.sampled_from(Profile))
 def test_extended_json_is_equal(document: Document, is_canonical: bool, profile: Profile) -> None:
     """A document gives the same statistics in plain JSON and as mongoexport wraps it."""
-    wrapped = {key: strategies.as_extended_json(v, is_canonical=is_canonical) for key, v in document.items()}
+    wrapped = {key: as_extended_json(v, is_canonical=is_canonical) for key, v in document.items()}
     assert statistics_of(document, profile) == statistics_of(wrapped, profile)
 
 
@@ -810,7 +792,7 @@ def drawn_documents() -> tuple[Document, ...]:
             drawn.append(document)
 
     draw()
-    orders = itertools.permutations(strategies.MODELS[:4])
+    orders = itertools.permutations(MODELS[:4])
     mixed = [{"os": {"cpus": [{"model": model} for model in order]}} for order in orders]
     return (*drawn, *mixed, *records().values())
 
@@ -941,12 +923,12 @@ def lone_documents(draw: st.DrawFn, kind: str, *, is_fed_back: bool = False) -> 
     Args:
         is_fed_back: It holds what the payload of some profile holds, where a payload has it; else what a document may.
     """
-    metric = draw(st.sampled_from(strategies.LEAVING_KINDS[kind]))
+    metric = draw(st.sampled_from(KIT.leaving_kinds[kind]))
     steps = steps_of(metric.path)
     places = [steps[:-1] if metric.operator == "length" else steps, steps_of(default_emit(metric.path))]
-    values = strategies.leaf_values(metric) | json_values(max_leaves=4)
+    values = KIT.leaf_values(metric) | KIT.values(max_leaves=4)
     if is_fed_back:
-        places, values = [steps_of(metric.emit)], strategies.payload_values(metric)
+        places, values = [steps_of(metric.emit)], KIT.payload_values(metric)
     document: Document = placed({"totalUsers": 247}, draw(st.sampled_from(places)), draw(values))
     return document
 
@@ -969,7 +951,7 @@ def assert_rules(some: list[Document]) -> None:
             assert statistics == statistics_of(statistics, profile)
 
 
-@pytest.mark.parametrize("kind", strategies.LEAVING_KINDS)
+@pytest.mark.parametrize("kind", KIT.leaving_kinds)
 @quick
 @given(data=st.data())
 def test_each_kind_of_metric_keeps_the_rules(kind: str, data: st.DataObject) -> None:
@@ -977,7 +959,7 @@ def test_each_kind_of_metric_keeps_the_rules(kind: str, data: st.DataObject) -> 
     assert_rules(data.draw(st.lists(lone_documents(kind), min_size=2, max_size=4)))
 
 
-@pytest.mark.parametrize("kind", strategies.LEAVING_KINDS)
+@pytest.mark.parametrize("kind", KIT.leaving_kinds)
 @quick
 @given(data=st.data())
 def test_each_kind_of_metric_keeps_the_rules_when_fed_back(kind: str, data: st.DataObject) -> None:
@@ -1055,7 +1037,7 @@ def report_or_refusal(value: Json, profile: Profile) -> Report | UnusableInput:
     return refusal
 
 
-@given(json_values(max_leaves=30), st.sampled_from(Profile))
+@given(KIT.values(max_leaves=30), st.sampled_from(Profile))
 def test_any_value_gives_report_or_refusal(value: Json, profile: Profile) -> None:
     """Any JSON value, parsed, gives a report if it is a map, and else the refusal that it is none."""
     outcome = report_or_refusal(value, profile)
@@ -1063,7 +1045,7 @@ def test_any_value_gives_report_or_refusal(value: Json, profile: Profile) -> Non
     assert isinstance(outcome, Report) or outcome.rule == "not-an-object"
 
 
-@given(json_values(max_leaves=30) | hostile_documents(), st.sampled_from(Profile))
+@given(KIT.values(max_leaves=30) | KIT.hostile(), st.sampled_from(Profile))
 def test_any_bytes_of_json_give_report_or_refusal(value: Json, profile: Profile) -> None:
     """The bytes of any JSON value give a report, or a refusal with one of four rules."""
     outcome = report_or_refusal(as_bytes(value), profile)
@@ -1160,7 +1142,7 @@ def test_findings_cover_every_path(document: Document, profile: Profile) -> None
     """Each value of a document has a finding on its path in the catalogue's spelling, or on a path above it."""
     findings = ANONYMISERS[profile](document).findings or ()
     covered = {way for finding in findings for way in ways_to_say(finding.path)}
-    for paths in spelt_leaves(document, TREE):
+    for paths in spelt_leaves(document, KIT.tree):
         assert covered & set(paths), paths
 
 
@@ -1172,7 +1154,7 @@ def test_findings_are_honest(document: Document, profile: Profile) -> None:
     findings = report.findings or ()
     statistics = report.statistics()
     said = {finding.emit for finding in findings if finding.action in ("kept", "coarsened", "counted")}
-    assert said == {emit for emit in leaving(profile) if found(statistics, emit.split(".")) is not strategies.MISSING}
+    assert said == {emit for emit in leaving(profile) if found(statistics, emit.split(".")) is not MISSING}
     assert all(bool(finding.emit) == (finding.emit in said) for finding in findings)
     names = [finding.path for finding in findings]
     assert len(names) == len(set(names))
@@ -1183,7 +1165,7 @@ def test_findings_are_honest(document: Document, profile: Profile) -> None:
 def test_depth_is_no_matter(key: str | None) -> None:
     """A parsed document may be nested a hundred thousand deep, at any place, and the bytes of it are refused."""
     deep = nested(1, 100_000, key)
-    document = {place.steps[0]: deep for place in PLACES} | {"unknown": deep, "totalUsers": 12}
+    document = {place.steps[0]: deep for place in KIT.places} | {"unknown": deep, "totalUsers": 12}
     for profile in Profile:
         report = ANONYMISERS[profile](document)
         assert report.statistics() == statistics_of({"totalUsers": 12}, profile) | _lengths(report)
@@ -1202,7 +1184,7 @@ def test_size_is_no_matter() -> None:
     """A hundred thousand unknown keys and ten thousand rows of each list give a report with few findings."""
     rows = [{"role": "admin", "count": 1}] * 10_000
     document: Document = {f"unknownQx{number}": number for number in range(100_000)} | {"totalUsers": 12}
-    for place in strategies.LISTS:
+    for place in KIT.lists:
         document = placed(document, place.steps, rows)
     report = ANONYMISERS[Profile.STANDARD](document)
     assert report.statistics()["totalUsers"] == 12
@@ -1255,13 +1237,13 @@ def test_strategies_reach_everything(catalogue: Catalogue, policy: Policy) -> No
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(realistic_documents(extended=False))
+    @given(KIT.realistic(extended=False))
     def look(document: Document) -> None:
-        seen.update(path for paths in spelt_leaves(document, TREE) for path in paths)
+        seen.update(path for paths in spelt_leaves(document, KIT.tree) for path in paths)
         left.update(".".join(path) for path, _ in leaves(statistics_of(document, Profile.EXACT)))
 
     look()
-    assert {spelt(place.steps) for place in PLACES if not place.children} - seen == {"statistics"} - seen
+    assert {spelt(place.steps) for place in KIT.places if not place.children} - seen == {"statistics"} - seen
     single = {m.emit for m in leaving(Profile.EXACT).values() if m.operator not in ("sum", *PEOPLE_OPERATORS)}
     assert single - left == set()
     for operator in ("split", "table"):

@@ -19,7 +19,7 @@ from canaries import assert_no_trace
 from rc_stats import Anonymiser, Profile, load_catalogue
 from rc_stats.anonymise import Report
 from rc_stats.catalogue import PEOPLE_OPERATORS
-from rc_stats.errors import UnusableInput
+from rc_stats.errors import UnusableInput, UsageError
 from rc_stats.sources import read_newest
 
 REDTEAM = Path(__file__).parent / "redteam"
@@ -233,5 +233,5 @@ def test_canary_is_found(haystack: bytes | str) -> None:
 def test_canary_is_not_imagined() -> None:
     """An output without the token passes, and a token that is too short to mean anything is refused."""
     assert_no_trace(b'{"os":{"type":"Linux"},"totalUsers":247,"version":"8.7.0"}', CANARY)
-    with pytest.raises(ValueError, match="by chance"):
+    with pytest.raises(UsageError, match="by chance"):
         assert_no_trace("", "abcd")

@@ -37,9 +37,9 @@ def sanitise() -> ModuleType:
 
 def originals() -> Path:
     """Return the folder of the documents that the samples were made from, or skip the test."""
-    folder = os.environ.get("RC_STATS_ORIGINALS")
+    folder = os.environ.get("RCSTATS_TEST_ORIGINALS")
     if not folder:
-        pytest.skip("RC_STATS_ORIGINALS does not name the folder of the original documents")
+        pytest.skip("RCSTATS_TEST_ORIGINALS does not name the folder of the original documents")
     return Path(folder)
 
 

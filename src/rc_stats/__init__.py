@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rc_stats.catalogue import Catalogue, Metric, Profile, load_catalogue
     from rc_stats.consent import Consent, ConsentState, Terms, what_if
     from rc_stats.decision import Decision, Effect, Objections, Reason, Switches, Workspace, decide
+    from rc_stats.delivery import Receipt
     from rc_stats.errors import (
         CatalogueError,
         DriftFound,
@@ -38,10 +39,14 @@ if TYPE_CHECKING:
     from rc_stats.findings import Action, Finding
     from rc_stats.gate import Envelope, Payload, clear, confirm, genuine, period_of, resume
     from rc_stats.lint import Problem, lint_catalogue
+    from rc_stats.live import Credentials, LiveWorkspace, credentials_from
     from rc_stats.people import Previous, read_previous
     from rc_stats.policy import DataType, Policy, Recipient, WorkspaceKind, load_policy
     from rc_stats.previewing import Preview, preview
+    from rc_stats.reporter import Offer, Outcome, Reporter, Status, Verdict
     from rc_stats.sources import Document, Newest, read_documents, read_newest
+    from rc_stats.store import Store
+    from rc_stats.transport import Transport
     from rc_stats.verification import Verification, verify
 
 _HOMES = {
@@ -64,11 +69,16 @@ _HOMES = {
     ),
     "decision": ("Decision", "Effect", "Objections", "Reason", "Switches", "Workspace", "decide"),
     "gate": ("Envelope", "Payload", "clear", "confirm", "genuine", "period_of", "resume"),
+    "delivery": ("Receipt",),
     "lint": ("Problem", "lint_catalogue"),
+    "live": ("Credentials", "LiveWorkspace", "credentials_from"),
     "people": ("Previous", "read_previous"),
     "policy": ("DataType", "Policy", "Recipient", "WorkspaceKind", "load_policy"),
     "previewing": ("Preview", "preview"),
+    "reporter": ("Offer", "Outcome", "Reporter", "Status", "Verdict"),
     "sources": ("Document", "Newest", "read_documents", "read_newest"),
+    "store": ("Store",),
+    "transport": ("Transport",),
     "verification": ("Verification", "verify"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -80,6 +90,7 @@ __all__ = [
     "CatalogueError",
     "Consent",
     "ConsentState",
+    "Credentials",
     "DataType",
     "Decision",
     "Document",
@@ -90,10 +101,13 @@ __all__ = [
     "Finding",
     "GateClosed",
     "LeaseLost",
+    "LiveWorkspace",
     "Metric",
     "MissingExtra",
     "Newest",
     "Objections",
+    "Offer",
+    "Outcome",
     "Payload",
     "Policy",
     "Preview",
@@ -102,20 +116,27 @@ __all__ = [
     "Profile",
     "RcStatsError",
     "Reason",
+    "Receipt",
     "Recipient",
     "Report",
+    "Reporter",
+    "Status",
+    "Store",
     "StoreError",
     "Switches",
     "Terms",
+    "Transport",
     "TransportError",
     "UnusableInput",
     "UsageError",
+    "Verdict",
     "Verification",
     "Workspace",
     "WorkspaceKind",
     "__version__",
     "clear",
     "confirm",
+    "credentials_from",
     "decide",
     "genuine",
     "lint_catalogue",
