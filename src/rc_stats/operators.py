@@ -49,6 +49,9 @@ Operator = Callable[[Any], Value | Refusal]
 
 # Possessive throughout: what follows the last number must end it, and no shorter match is tried instead.
 _VERSION = re.compile(r"v?(\d{1,2}+)(?:\.(\d{1,3}+))?+(?:\.(\d{1,3}+))?+(?=[-+. ~]|\Z)", re.ASCII)
+_PLAIN_VERSION = re.compile(  # Three numbers without leading zeros, so that they can be taken as they are.
+    r"v?(((0|[1-9]\d?)\.(?:0|[1-9]\d{0,2}))\.(?:0|[1-9]\d{0,2}))(?=[-+. ~]|\Z)", re.ASCII
+)
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?:Z|([+-])(\d\d):?(\d\d))", re.ASCII)
 _MONTHS: Final = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _JAVASCRIPT = re.compile(
@@ -217,7 +220,7 @@ def choice(vocabulary: Vocabulary, *, fold: str | None = None) -> Operator:
         text = value.lower()
         if text in table:
             return table[text]
-        found = {words[word] for word in text.split() if word in words} if words else ()
+        found = {words[word] for word in words.keys() & text.split()} if words else ()
         return found.pop() if len(found) == 1 else OTHER
 
     return operate
@@ -259,6 +262,9 @@ def version(parts: int) -> Operator:
             return Refusal.NOT_SET if value is None else Refusal.WRONG_TYPE
         if not value:
             return Refusal.NOT_SET
+        plain = _PLAIN_VERSION.match(value[:LONGEST_WORD])
+        if plain is not None:
+            return plain[4 - parts]
         match = _VERSION.match(value[:LONGEST_WORD])
         if match is None:
             return Refusal.NOT_A_VERSION
@@ -393,8 +399,11 @@ def month(precision: str) -> Operator:
     size = 4 if precision == "year" else 7
 
     def operate(value: Any) -> Value | Refusal:
-        if type(value) is str and _MONTH.fullmatch(value[:LONGEST_WORD]):
-            return value[:size]
+        if type(value) is str:
+            if usual_moment(value) is not None:
+                return value[:size]
+            if _MONTH.fullmatch(value[:LONGEST_WORD]):
+                return value[:size]
         moment = moment_of(value)
         return moment if isinstance(moment, Refusal) else moment.isoformat()[:size]
 
@@ -418,7 +427,18 @@ def moment_of(value: Any) -> datetime | Refusal:
         return Refusal.WRONG_TYPE
     if len(value) > LONGEST_WORD:
         return Refusal.NOT_A_DATE
-    return _from_text(value)
+    return usual_moment(value) or _from_text(value)
+
+
+def usual_moment(text: str) -> datetime | None:
+    """Return the moment of text as a server writes it, ``2026-08-03T12:10:31.265Z``; None where it has to be parsed."""
+    if len(text) != 24 or text[4:17:3] != "--T::" or text[19::4] != ".Z" or not text.isascii():
+        return None
+    try:
+        moment = datetime.fromisoformat(f"{text[:19]}Z")
+    except ValueError:
+        return None
+    return moment if text[20:23].isdigit() and moment.year in YEARS else None
 
 
 def _utc(text: str) -> datetime | Refusal:
@@ -426,7 +446,7 @@ def _utc(text: str) -> datetime | Refusal:
     if int(text[:4]) not in YEARS:
         return Refusal.OUT_OF_RANGE
     try:
-        return datetime.fromisoformat(text).replace(microsecond=0)
+        return datetime.fromisoformat(f"{text[:19]}Z")
     except ValueError:
         return Refusal.NOT_A_DATE
 

@@ -259,14 +259,15 @@ def _compiled(node: Node, slots: Sequence[Slot]) -> _Reads:
                 containers.append((key, tuple(child.slots), inner))
         elif slots[index].metric.operator == "flag":
             flags.append((key, index))
-        elif _is_plain_count(slots[index]):
+        elif is_plain_count(slots[index]):
             counts.append((key, index, slots[index].metric.minimum, slots[index].metric.maximum))
         else:
             words.append((key, index))
     return _Reads(tuple(flags), tuple(counts), tuple(words), tuple(containers))
 
 
-def _is_plain_count(slot: Slot) -> bool:
+def is_plain_count(slot: Slot) -> bool:
+    """Say whether *slot* passes a whole number within bounds as it is."""
     as_is = Treatment(needs_people=slot.treatment.needs_people)
     return slot.metric.operator == "count" and slot.treatment == as_is and not slot.metric.fractional
 
@@ -343,6 +344,18 @@ def _reader(metric: Metric, vocabulary: Vocabulary | None) -> Reader:
     return readers.people_in_rows(reader, inner) if inner else reader
 
 
+def counted(metric: Metric, treatment: Treatment) -> Operator:
+    """Return the operator of the numbers that *metric* counts or sums."""
+    return operators.count(
+        metric.minimum,
+        metric.maximum,
+        significant=treatment.significant,
+        step=treatment.step,
+        absent_zero=treatment.absent_zero,
+        fractional=metric.fractional,
+    )
+
+
 def _operator(catalogue: Catalogue, metric: Metric, treatment: Treatment) -> tuple[Operator | Reader, Action]:
     """Return the compiled operator of *metric* and what its finding says of a value that leaves."""
     is_rounded = treatment.significant is not None or treatment.step > 1
@@ -352,18 +365,11 @@ def _operator(catalogue: Catalogue, metric: Metric, treatment: Treatment) -> tup
     inner = metric.path.partition("[].")[2]
     match metric.operator:
         case "count" | "sum":
-            counted = operators.count(
-                metric.minimum,
-                metric.maximum,
-                significant=treatment.significant,
-                step=treatment.step,
-                absent_zero=treatment.absent_zero,
-                fractional=metric.fractional,
-            )
+            count = counted(metric, treatment)
             if metric.operator == "sum" and vocabulary is not None:
-                total = operators.total_by(metric.key, inner, vocabulary, metric.maximum, rounded=counted)
+                total = operators.total_by(metric.key, inner, vocabulary, metric.maximum, rounded=count)
                 return total, Action.COUNTED
-            return counted, Action.COARSENED if is_rounded or metric.fractional else Action.KEPT
+            return count, Action.COARSENED if is_rounded or metric.fractional else Action.KEPT
         case "flag":
             return operators.flag, Action.KEPT
         case "choice" if vocabulary is not None:

@@ -18,7 +18,7 @@ from rc_stats.errors import UnusableInput
 MAX_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
 """What a MongoDB document can hold, so no real statistics document is larger."""
 
-_BOM = b"\xef\xbb\xbf"
+BOM: Final = b"\xef\xbb\xbf"
 _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _SAFE_WHOLE = 2**53
 
@@ -47,7 +47,7 @@ def parse(data: bytes) -> Any:
     """
     if len(data) > MAX_DOCUMENT_BYTES:
         raise too_large(MAX_DOCUMENT_BYTES)
-    data = data.removeprefix(_BOM)
+    data = data.removeprefix(BOM)
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:

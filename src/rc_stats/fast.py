@@ -1,0 +1,179 @@
+"""
+From bytes to the payload's bytes without a dict in between: the plan's listing, run on a typed parse.
+
+msgspec reads the document into Structs that have the places of the plan and nothing else, checks the JSON type and the
+bounds of each leaf, and skips the rest. The listing settles the leaves, and msgspec writes what is left.
+
+It answers only where it is certain that the dict walker would give the same bytes. For everything else, a value of
+a type that upstream isn't known to store or an input that isn't JSON, it gives no answer, and the walker is asked.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from rc_stats.errors import UnusableInput
+from rc_stats.leaves import Leaves, Part
+from rc_stats.listing import listing
+from rc_stats.plan import Plan
+from rc_stats.policy import DataType
+from rc_stats.wire import BOM, MAX_DOCUMENT_BYTES, parse
+
+_DEEPEST: Final = 1024
+"""How deep the walker's parser goes. msgspec goes as deep as the interpreter lets it."""
+
+_CLASSES: Final = bytes.maketrans(b"123456789+E", b"0000000000e")
+_LONG: Final = b"0" * 200
+_EXPONENT: Final = b"0e000"
+_NUMBER = re.compile(rb"[\s:,\[]-?[0-9.]+$")
+_FAR_BACK: Final = 400
+
+
+def surely_parsed(data: bytes) -> bool:
+    """
+    Say whether what msgspec skips in *data* is certainly what the walker's parser takes as well.
+
+    What is skipped is checked for its syntax, but neither for UTF-8 nor for numbers beyond a double, and to another
+    depth.
+    """
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            return False
+    if (sys.version_info >= (3, 12) or sys.getrecursionlimit() > _DEEPEST) and _may_be_deep(data):
+        return False
+    return not _may_overflow(data)
+
+
+def _may_be_deep(data: bytes) -> bool:
+    return data.count(b"{") + data.count(b"[") > _DEEPEST
+
+
+def _may_overflow(data: bytes) -> bool:
+    """Say whether *data* may hold a number beyond a double: 200 digits in a row, or an exponent of three digits."""
+    classes = data.translate(_CLASSES)
+    if _LONG in classes:
+        return True
+    at = classes.find(_EXPONENT)
+    while at >= 0:
+        if _NUMBER.search(data, max(0, at - _FAR_BACK), at + 1):
+            return True
+        at = classes.find(_EXPONENT, at + 1)
+    return False
+
+
+class Settled(NamedTuple):
+    """
+    What may leave of one document, settled in place.
+
+    Attributes:
+        exact: The exact totals of people, in the listing's order.
+        made_at, platform, apps: What the document tells about itself.
+    """
+
+    document: Any
+    exact: tuple[int | None, ...]
+    made_at: datetime | None
+    platform: str | None
+    apps: Any
+
+
+class FastReader:
+    """
+    A listing, ready to run.
+
+    Args:
+        plan: What to read.
+
+    Raises:
+        NoListingError: The plan can't be listed.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.listing = listing(plan)
+        names = Leaves(plan).names()
+        exec(compile(self.listing.text, "<plan>", "exec", dont_inherit=True), names)  # noqa: S102 - made from the catalogue, and shown
+        self._document: type[Part] = names["Document"]
+        self._decode: Callable[[bytes], Any] | None = None
+        self._encode = msgspec.json.Encoder().encode
+        self._settle = names["settle"]
+        self._gone: dict[tuple[frozenset[DataType], frozenset[str]], _Gone] = {}
+
+    def __call__(self, data: bytes) -> Settled | None:
+        """Return what may leave of *data*, or None where the walker must be asked."""
+        data = data.removeprefix(BOM)
+        if len(data) > MAX_DOCUMENT_BYTES or not surely_parsed(data):
+            return None
+        decode = self._decode
+        if decode is None:
+            decode = self._decode = self._in_order_of(data)
+        try:
+            document = decode(data)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        document.__class__ = self._document
+        exact, made_at, platform, apps = self._settle(document)
+        return Settled(document, exact, made_at, platform, apps)
+
+    def _in_order_of(self, data: bytes) -> Callable[[bytes], Any]:
+        """
+        Return a decoder that looks for the keys of a document in the order in which *data* has them.
+
+        Servers write their keys in one order, and payloads are sorted. So documents are read into a class that differs
+        from the listing's in nothing but the order of its places, and then taken for that one, which writes them.
+        """
+        try:
+            order = {key: place for place, key in enumerate(parse(data))}
+        except (UnusableInput, TypeError):
+            order = {}
+        fields = msgspec.structs.fields(self._document)
+        places = [
+            (one.name, one.type, msgspec.field(default=None, name=one.encode_name))
+            for one in sorted(fields, key=lambda one: order.get(one.encode_name, len(order)))
+        ]
+        return msgspec.json.Decoder(msgspec.defstruct("Document", places, bases=(Part,))).decode
+
+    def encode(self, settled: Settled, wanted: frozenset[DataType], without: frozenset[str]) -> bytes:
+        """Return the statistics of the *wanted* data types *without* some payload paths, as canonical bytes."""
+        gone = self._gone.get((wanted, without))
+        if gone is None:
+            gone = self._gone[wanted, without] = self._left_out(wanted, without)
+        document = settled.document if not gone else _without(settled.document, gone)
+        encoded: bytes = self._encode(document)
+        return encoded
+
+    def _left_out(self, wanted: frozenset[DataType], without: frozenset[str]) -> _Gone:
+        gone: dict[str, Any] = {}
+        for path, place in self.listing.places.items():
+            metric = self._plan.slots[self._plan.index_of[path]].metric
+            if metric.data_type not in wanted or path in without:
+                *steps, last = place
+                inner = gone
+                for step in steps:
+                    inner = inner.setdefault(step, {})
+                inner[last] = None
+        return gone
+
+
+_Gone = Mapping[str, Any]
+"""Attribute to None, where it is left out, or to the same of what is inside."""
+
+
+def _without(part: Any, gone: _Gone) -> Any:
+    """Return a copy of *part* without what is *gone*; the original stays as it is."""
+    kept = copy.copy(part)
+    for attribute, inner in gone.items():
+        value = getattr(kept, attribute)
+        if value is not None:
+            left = None if inner is None else _without(value, inner)
+            setattr(kept, attribute, None if left is not None and left == type(left)() else left)
+    return kept
