@@ -15,16 +15,22 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import orjson
 
 from rc_stats.errors import UnusableInput
 from rc_stats.leaves import Leaves, Part
-from rc_stats.listing import listing
+from rc_stats.listing import NoListingError, listing
+from rc_stats.operators import Value
+from rc_stats.people import Previous
 from rc_stats.plan import Plan
 from rc_stats.policy import DataType
 from rc_stats.wire import BOM, MAX_DOCUMENT_BYTES, parse
+
+__all__ = ["FastReader", "NoListingError", "Settled"]
 
 _DEEPEST: Final = 1024
 """How deep the walker's parser goes. msgspec goes as deep as the interpreter lets it."""
@@ -72,18 +78,43 @@ def _may_overflow(data: bytes) -> bool:
 
 class Settled(NamedTuple):
     """
-    What may leave of one document, settled in place.
+    What may leave of one document, as its reader leaves it.
 
     Attributes:
         exact: The exact totals of people, in the listing's order.
         made_at, platform, apps: What the document tells about itself.
     """
 
-    document: Any
+    reader: FastReader
+    document: Part
     exact: tuple[int | None, ...]
     made_at: datetime | None
     platform: str | None
-    apps: Any
+    apps: bool | int | None
+
+    def encoded(self, wanted: frozenset[DataType], without: frozenset[str]) -> bytes:
+        """Return the statistics of the *wanted* data types *without* some payload paths, as canonical JSON."""
+        return self.reader.encode(self.document, wanted, without)
+
+    def statistics(self, wanted: frozenset[DataType], without: frozenset[str]) -> dict[str, Any]:
+        """Return the same nested, freshly made."""
+        statistics: dict[str, Any] = orjson.loads(self.encoded(wanted, without))
+        return statistics
+
+    def following(self, month: str) -> Previous:
+        """Return what the report after one of *month* needs, as :meth:`rc_stats.people.Protection.following` does."""
+        plan, places = self.reader.plan, self.reader.listing.places
+        figures: dict[str, Value] = {}
+        for slot in (plan.slots[index] for index in plan.people):
+            value: Any = self.document
+            for attribute in places.get(slot.metric.emit, ("",)):
+                value = getattr(value, attribute, None)
+            if value is not None:
+                figures[slot.metric.emit] = tuple(value.items()) if isinstance(value, dict) else value
+        totals = {path: n for path, n in zip(self.reader.listing.totals, self.exact, strict=True) if n is not None}
+        return Previous(
+            plan.catalogue.digest, plan.profile, month, MappingProxyType(totals), MappingProxyType(figures)
+        )
 
 
 class FastReader:
@@ -98,7 +129,7 @@ class FastReader:
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+        self.plan = plan
         self.listing = listing(plan)
         names = Leaves(plan).names()
         exec(compile(self.listing.text, "<plan>", "exec", dont_inherit=True), names)  # noqa: S102 - made from the catalogue, and shown
@@ -122,7 +153,7 @@ class FastReader:
             return None
         document.__class__ = self._document
         exact, made_at, platform, apps = self._settle(document)
-        return Settled(document, exact, made_at, platform, apps)
+        return Settled(self, document, exact, made_at, platform, apps)
 
     def _in_order_of(self, data: bytes) -> Callable[[bytes], Any]:
         """
@@ -142,19 +173,18 @@ class FastReader:
         ]
         return msgspec.json.Decoder(msgspec.defstruct("Document", places, bases=(Part,))).decode
 
-    def encode(self, settled: Settled, wanted: frozenset[DataType], without: frozenset[str]) -> bytes:
-        """Return the statistics of the *wanted* data types *without* some payload paths, as canonical bytes."""
+    def encode(self, document: Part, wanted: frozenset[DataType], without: frozenset[str]) -> bytes:
+        """Return what *document* has of the *wanted* data types *without* some payload paths, as canonical JSON."""
         gone = self._gone.get((wanted, without))
         if gone is None:
             gone = self._gone[wanted, without] = self._left_out(wanted, without)
-        document = settled.document if not gone else _without(settled.document, gone)
-        encoded: bytes = self._encode(document)
+        encoded: bytes = self._encode(_without(document, gone) if gone else document)
         return encoded
 
     def _left_out(self, wanted: frozenset[DataType], without: frozenset[str]) -> _Gone:
         gone: dict[str, Any] = {}
         for path, place in self.listing.places.items():
-            metric = self._plan.slots[self._plan.index_of[path]].metric
+            metric = self.plan.slots[self.plan.index_of[path]].metric
             if metric.data_type not in wanted or path in without:
                 *steps, last = place
                 inner = gone

@@ -31,7 +31,7 @@ from rc_stats.decision import (
 )
 from rc_stats.errors import GateClosed, UsageError
 from rc_stats.policy import Recipient
-from rc_stats.wire import canonical
+from rc_stats.wire import as_written, canonical
 
 __all__ = [
     "Decision",
@@ -163,7 +163,7 @@ def clear(report: Report, decision: Decision) -> Payload:
     if not is_same:
         raise GateClosed("The decision was taken about another report.", rule="decision-mismatch")
     period = period_of(decision.now, report.profile)
-    if report.previous is not None and report.previous.month != period[:7]:
+    if report.month not in ("", period[:7]):
         raise GateClosed("The report was made for another month.", rule="decision-mismatch")
     body = canonical(
         {
@@ -171,7 +171,7 @@ def clear(report: Report, decision: Decision) -> Payload:
             "format": FORMAT,
             "period": period,
             "profile": report.profile,
-            "statistics": report.statistics(decision.allowed, decision.without),
+            "statistics": as_written(report.encoded(decision.allowed, decision.without)),
             "workspace": decision.workspace.kind,
         }
     )

@@ -44,10 +44,8 @@ def instant(value: str | Date | None) -> datetime | None:
     """Return the moment that *value* tells."""
     if value.__class__ is Date:
         value = value.value
-    if value.__class__ is str and (usual := usual_moment(value)) is not None:
-        return usual
     moment = moment_of(value)
-    return moment if isinstance(moment, datetime) else None
+    return moment if moment.__class__ is datetime else None
 
 
 def total(told: Sequence[int | None], exact: Sequence[int | None]) -> int | None:
@@ -145,9 +143,11 @@ class Leaves:
         words = {word for _, word in limits}
 
         def settle(value: str | Date | None, at: datetime | None) -> str | None:
-            moment = instant(value)
-            if moment is None:
-                return value if isinstance(value, str) and value in words else None
+            if not value:
+                return None
+            moment: Any = moment_of(value.value if value.__class__ is Date else value)
+            if moment.__class__ is not datetime:
+                return value if value in words else None
             age = None if at is None else at - moment
             if age is None or age < -_A_DAY:
                 return None
@@ -166,11 +166,11 @@ class Leaves:
         rounded = counted(slot.metric, slot.treatment)
 
         def settle(items: Sequence[Any] | None) -> dict[str, int] | None:
-            if not items:
+            sums = _by_item(items, words) if items else None
+            if sums is None:
                 return None
-            sums = _by_item(items, words) or {}
-            outcomes = ((name, rounded(number)) for name, number in sorted(sums.items()))
-            return {name: number for name, number in outcomes if isinstance(number, int)} or None
+            outcomes = [(name, rounded(sums[name])) for name in sorted(sums)]
+            return {name: number for name, number in outcomes if number.__class__ is int} or None
 
         return settle
 

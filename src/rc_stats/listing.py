@@ -291,7 +291,8 @@ class _Writer:
         upto = self._bounded(metric.path, 0, metric.maximum)
         if metric.operator == "length" and rest in ("[]", ".*"):
             part, place = self._field(metric.emit, "list[Raw] | None" if rest == "[]" else "dict[str, Raw] | None")
-            part.lines[slot.name] = [self._settle(metric, place)]
+            n = f"(n := len(list_)) <= {metric.maximum}"
+            part.lines[slot.name] = [f"{place} = n if (list_ := {place}) is not None and {n} else None"]
         elif metric.operator == "sum" and rest.startswith("[]."):
             item = self._item(metric.emit, category=("str", metric.key), number=(upto, rest[3:]))
             part, place = self._field(metric.emit, f"list[{item}] | None")
@@ -337,8 +338,9 @@ class _Writer:
             f"items = {place}",
             f"{place} = None",
             "if items is not None:",
-            f"    made = {made.type}({arguments})",
-            f"    {place} = None if made == {made.type}() else made",
+            f"    made = {place} = {made.type}({arguments})",
+            f"    if made == {made.type}():",
+            f"        {place} = None",
         ]
 
     def _read_period(self, path: str, slots: Sequence[Slot]) -> None:

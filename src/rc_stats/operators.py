@@ -262,7 +262,7 @@ def version(parts: int) -> Operator:
             return Refusal.NOT_SET if value is None else Refusal.WRONG_TYPE
         if not value:
             return Refusal.NOT_SET
-        plain = _PLAIN_VERSION.match(value[:LONGEST_WORD])
+        plain = _PLAIN_VERSION.match(value)
         if plain is not None:
             return plain[4 - parts]
         match = _VERSION.match(value[:LONGEST_WORD])
@@ -416,6 +416,8 @@ def moment_of(value: Any) -> datetime | Refusal:
 
     ISO text with a zone, the long JavaScript text, or milliseconds since 1970 (extended JSON, already unwrapped).
     """
+    if value.__class__ is str and (moment := usual_moment(value)) is not None:
+        return moment
     if value is None or value == "":
         return Refusal.NOT_SET
     if type(value) is int:
@@ -427,7 +429,7 @@ def moment_of(value: Any) -> datetime | Refusal:
         return Refusal.WRONG_TYPE
     if len(value) > LONGEST_WORD:
         return Refusal.NOT_A_DATE
-    return usual_moment(value) or _from_text(value)
+    return _from_text(value)
 
 
 def usual_moment(text: str) -> datetime | None:

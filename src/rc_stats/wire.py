@@ -119,6 +119,11 @@ def canonical(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
 
 
+def as_written(data: bytes) -> orjson.Fragment:
+    """Return *data*, canonical JSON without its newline, as a value that :func:`canonical` takes as it is."""
+    return orjson.Fragment(data)
+
+
 def packaged(name: str) -> bytes:
     """Return the bytes of the package's data file *name*; importlib.resources would take longer than all else."""
     return (Path(__file__).parent / "data" / name).read_bytes()
