@@ -35,11 +35,15 @@ __all__ = ["FastReader", "NoListingError", "Settled"]
 _DEEPEST: Final = 1024
 """How deep the walker's parser goes. msgspec goes as deep as the interpreter lets it."""
 
-_CLASSES: Final = bytes.maketrans(b"123456789+E", b"0000000000e")
+_CLASSES: Final = bytes(ord("0" if chr(c) in "0123456789+" else "e" if chr(c) in "eE" else "x") for c in range(256))
 _LONG: Final = b"0" * 200
 _EXPONENT: Final = b"0e000"
-_NUMBER = re.compile(rb"[\s:,\[]-?[0-9.]+$")
-_FAR_BACK: Final = 400
+_HUGE = re.compile(rb"[\s:,\[]-?[0-9.]+[eE]\+?[0-9]{3}")
+_LONGEST: Final = 2 * len(_LONG) + 10
+"""No number without a long row of digits has more characters before its exponent."""
+
+_FEW: Final = 64
+"""Texts that look like such a number are looked at more closely only so many times, which bounds the time."""
 
 
 def surely_parsed(data: bytes) -> bool:
@@ -68,12 +72,14 @@ def _may_overflow(data: bytes) -> bool:
     classes = data.translate(_CLASSES)
     if _LONG in classes:
         return True
-    at = classes.find(_EXPONENT)
-    while at >= 0:
-        if _NUMBER.search(data, max(0, at - _FAR_BACK), at + 1):
-            return True
+    at = -1
+    for _ in range(_FEW):
         at = classes.find(_EXPONENT, at + 1)
-    return False
+        if at < 0:
+            return False
+        if _HUGE.search(data, max(0, at - _LONGEST), at + len(_EXPONENT) + 1):
+            return True
+    return True
 
 
 class Settled(NamedTuple):

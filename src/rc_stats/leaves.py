@@ -143,11 +143,12 @@ class Leaves:
         words = {word for _, word in limits}
 
         def settle(value: str | Date | None, at: datetime | None) -> str | None:
-            if not value:
+            if value is None:
                 return None
-            moment: Any = moment_of(value.value if value.__class__ is Date else value)
+            told: Any = value.value if value.__class__ is Date else value
+            moment: Any = moment_of(told)
             if moment.__class__ is not datetime:
-                return value if value in words else None
+                return told if told in words else None
             age = None if at is None else at - moment
             if age is None or age < -_A_DAY:
                 return None

@@ -240,11 +240,11 @@ class _Writer:
         """Return the types that upstream stores at a scalar. A document with another one is read by the plan itself."""
         if metric.maximum > _LARGEST:
             raise NoListingError(metric.path)
-        kinds = [kind for kind in metric.json if kind in _PYTHON]
-        names = [_PYTHON[kind] for kind in kinds]
-        if "integer" in metric.json and "number" not in kinds:
-            is_counted = metric.operator in ("count", "split")
-            names.append(self._bounded(metric.path, metric.minimum, metric.maximum) if is_counted else "int")
+        names = [_PYTHON[kind] for kind in metric.json if kind in _PYTHON]
+        if "integer" in metric.json and "number" not in metric.json:
+            is_bounded = metric.operator in ("count", "split") and not _is_large(metric)
+            names.append(self._bounded(metric.path, metric.minimum, metric.maximum) if is_bounded else "int")
+            names += ["float"] if _is_large(metric) else []
         if "object" in metric.json and metric.operator in _DATED:
             names.append("Date")
         return " | ".join([*names, "None"])
@@ -256,7 +256,7 @@ class _Writer:
         match metric.operator:
             case "flag" if kinds == {"boolean"}:
                 return ""
-            case "count" if is_plain_count(slot) and "number" not in kinds:
+            case "count" if is_plain_count(slot) and "number" not in kinds and not _is_large(metric):
                 return "" if kinds == {"integer"} else f"{place} = n if (n := {place}).__class__ is int else None"
             case "choice":
                 return f"{place} = {self._to(metric.emit, 'words')}[{place}]"
@@ -289,7 +289,7 @@ class _Writer:
         metric = slot.metric
         rest = metric.path.removeprefix(metric.emit)
         upto = self._bounded(metric.path, 0, metric.maximum)
-        if metric.operator == "length" and rest in ("[]", ".*"):
+        if metric.operator == "length" and rest in ("[]", ".*") and not metric.bands:
             part, place = self._field(metric.emit, "list[Raw] | None" if rest == "[]" else "dict[str, Raw] | None")
             n = f"(n := len(list_)) <= {metric.maximum}"
             part.lines[slot.name] = [f"{place} = n if (list_ := {place}) is not None and {n} else None"]
@@ -489,6 +489,11 @@ class _Writer:
             else:
                 yield f"if ({inner.variable} := {place}) is not None and {is_empty}:"
                 yield f"    {place} = None"
+
+
+def _is_large(metric: Metric) -> bool:
+    """Say whether a number there is a size in bytes or the like: of more than 32 bits, exports add a fraction of 0."""
+    return metric.maximum >= 2**40
 
 
 def _is_of_rows(slot: Slot) -> bool:

@@ -1,0 +1,289 @@
+"""The fast reader and the dict walker give the same bytes, the same evidence and the same errors, of every input."""
+
+from __future__ import annotations
+
+import io
+import json
+import runpy
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rc_stats import Anonymiser, DataType, Metric, Profile, RcStatsError, Report
+from rc_stats import disclosure
+from rc_stats.catalogue import Treatment
+from rc_stats.disclosure import ACTIVE_WITHIN, UNLISTED
+from rc_stats.fast import FastReader, surely_parsed
+from rc_stats.leaves import publishable
+from rc_stats.sources import read_documents
+from rc_stats.wire import canonical
+from strategies import CATALOGUE, LATE, as_bytes, documents, iso, long_form, placed, realistic_documents, steps_of
+
+TESTS: Final = Path(__file__).parent
+CORPUS: Final = sorted(path for path in (TESTS / "redteam").iterdir() if path.suffix in (".json", ".jsonl", ".bin"))
+SAMPLES: Final = [
+    *sorted(path for path in (TESTS / "data" / "samples").iterdir() if path.suffix in (".json", ".jsonl")),
+    *sorted((TESTS.parent / "examples").glob("*.json")),
+]
+LARGE: Final[dict[str, Any]] = runpy.run_path(str(TESTS / "redteam" / "large.py"))
+
+NOTHING: Final[frozenset[str]] = frozenset()
+ASKED: Final = [
+    (frozenset(DataType), NOTHING),
+    (frozenset({DataType.USAGE, DataType.APP}), NOTHING),
+    (frozenset({DataType.ACCOUNT}), NOTHING),
+    (frozenset({DataType.USAGE}), frozenset({"version", "os.cpus.model", "services.ldap.users", "userLanguages"})),
+    (frozenset[DataType](), NOTHING),
+]
+"""Data types and exceptions for which the statistics are asked."""
+
+
+@cache
+def anonymiser(profile: Profile) -> Anonymiser:
+    """Return an anonymiser that reads fast from the first document on."""
+    made = Anonymiser(CATALOGUE, profile)
+    made.prepare()
+    return made
+
+
+@cache
+def reader(profile: Profile) -> FastReader:
+    """Return the fast reader alone."""
+    return FastReader(anonymiser(profile).plan)
+
+
+def told(profile: Profile, data: bytes, month: str, *, findings: bool) -> list[object]:
+    """Return all that comes of *data*; with findings the dict walker reads it."""
+    try:
+        report = anonymiser(profile)(data, findings=findings, month=month)
+    except RcStatsError as error:
+        return [type(error), error.rule, str(error), error.__cause__, error.__context__]
+    kept = report.previous.to_bytes() if report.previous is not None else None
+    return [*leaving(report), report.evidence, report.month, kept]
+
+
+def leaving(report: Report) -> Iterator[object]:
+    """Yield the bytes of *report* for everything that is asked; nested, its statistics are the same."""
+    for wanted, without in ASKED:
+        encoded = report.encoded(wanted, without)
+        assert canonical(report.statistics(wanted, without)) == encoded + b"\n"
+        yield encoded
+
+
+def assert_same(data: bytes, *profiles: Profile) -> None:
+    """Hold both ways of reading *data* to the same answer, with and without a month."""
+    for profile in profiles or Profile:
+        for month in ("", "2026-08"):
+            assert told(profile, data, month, findings=False) == told(profile, data, month, findings=True)
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
+def test_of_the_corpus(path: Path) -> None:
+    """Of every hostile document, as it is and as its source hands it out, both ways tell the same."""
+    data = path.read_bytes()
+    assert_same(data)
+    try:
+        bodies = [document.body for document in read_documents(io.BytesIO(data))]
+    except RcStatsError:
+        return
+    for body in bodies:
+        assert_same(orjson.dumps(body))
+
+
+@pytest.mark.parametrize("name", LARGE["LARGE"])
+def test_of_large_documents(name: str) -> None:
+    """Of documents with a million keys, a key of a megabyte and the like, both ways tell the same."""
+    make, _ = LARGE["LARGE"][name]
+    assert_same(make(), Profile.STANDARD)
+
+
+@pytest.mark.parametrize("kind", LARGE["REPLACEMENTS"])
+@pytest.mark.parametrize("container", LARGE["CONTAINERS"])
+def test_of_replaced_containers(container: str, kind: str) -> None:
+    """With a value of any JSON type in the place of a container, both ways tell the same."""
+    assert_same(LARGE["with_container"](container, LARGE["REPLACEMENTS"][kind]), Profile.STANDARD, Profile.EXACT)
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_of_the_samples(path: Path) -> None:
+    """Of every sample both ways tell the same; all but canonical extended JSON, which wraps numbers, is read fast."""
+    for document in read_documents(io.BytesIO(path.read_bytes())):
+        data = orjson.dumps(document.body)
+        assert_same(data)
+        assert (reader(Profile.STANDARD)(data) is None) == ("canonical" in path.name)
+
+
+# Documents whose leaves have the types that the catalogue names, which the fast reader answers itself.
+
+DATES: Final = (
+    *(iso(LATE - timedelta(days=days, milliseconds=1)) for days in (-2, -1, 0, 1, 7, 30, 31, 4000)),
+    *("2026-08-31T23:59:59.999Z", "2026-09-01T00:00:00Z", "2026-08-31T23:30:00.000-0100", "1999-12-31T23:59:59.000Z"),
+    *("2100-01-01T00:00:00.000Z", "2026-02-30T00:00:00.000Z", "2026-W32-1T12:10:31.265Z", "2026-08-31T23:59:59.9x9Z"),
+    *("2026-08-31T23:59:59.\u0661\u0661\u0661Z", "2026-08-31t23:59:59.999Z", "2026-08-31T24:00:00.000Z"),
+    *("", "yesterday", "2026-08", "2026", "within 7 days", "within 30 days", long_form(LATE)),
+    *({"$date": iso(LATE)}, {"$date": 4070908800000}, {"$date": ""}, {"$date": -1}),
+)
+VERSIONS: Final = (
+    *("8.7.0", "8.7", "8", "v22.22.3", "08.7.0", "8.07.0", "8.7.00", "8.7.0-rc.3", "8.7.0octopus", "8.7.0.1", "100.1.1"),
+    *("6.17.0-9001-generic", "8.1234.0", "8.7.0 ", "8.7.0\n", "8.7.0\u0661", "\uff18.7.0", "", "octopus", "0.61.0", "99.999.999"),
+)
+SMALL: Final = (0, 1, 4, 5, 9, 10, 11, 14, 15, 19, 20, 21, 29, 30, 100)
+
+
+def word(random: Random, metric: Metric) -> object:
+    """Return a word of a list, spelt right, spelt otherwise, or another text."""
+    members = CATALOGUE.vocabularies[metric.vocabulary].members
+    member = random.choice(members)
+    known = (member, member, member.upper(), f" {member}", f"x {member} y", member[:-1])
+    return random.choice((*known, "", "octopus", "other", "\u0661", "x" * 101, None))
+
+
+def people(random: Random, metric: Metric, users: int) -> dict[str, int]:
+    """Return people by category; they mostly add up to the users."""
+    members = [*CATALOGUE.vocabularies[metric.vocabulary].members[: random.choice((3, 8, 200))], "acme", "Octopus"]
+    labels = random.sample(members, random.randrange(min(len(members), 12) + 1))
+    rows = {label: min(random.choice((*SMALL, users // 3)), 10_000_000) for label in labels}
+    if labels and random.random() < 0.8:
+        rows[labels[0]] = max(0, users - sum(list(rows.values())[1:]))
+    if labels and random.random() < 0.2:
+        rows[labels[0].upper()] = 12
+    return rows
+
+
+def scalar(random: Random, metric: Metric, users: int) -> object:
+    """Return a value of a type that the catalogue names for a plain leaf."""
+    match metric.operator:
+        case "count":
+            edges = (metric.minimum, metric.maximum, min(999, metric.maximum), min(1005, metric.maximum))
+            number: object = random.choice((*edges, random.randint(metric.minimum, metric.maximum)))
+            if "boolean" in metric.json and random.random() < 0.3:
+                return random.random() < 0.5
+            return random.choice((number, 17.5, 1e3, -0.5)) if "number" in metric.json else number
+        case "split":
+            around = {users, users - 9, users - 10, users - 11, users // 2, *SMALL}
+            return random.choice(sorted(number for number in around if 0 <= number <= metric.maximum))
+        case "flag":
+            return random.random() < 0.5
+        case "choice":
+            return random.choice((word(random, metric), True)) if "boolean" in metric.json else word(random, metric)
+        case "version":
+            return random.choice(VERSIONS)
+        case "band":
+            scale = CATALOGUE.bands[metric.bands]["fine"]
+            edge = random.choice(scale.edges) * scale.scale
+            return random.choice((edge, edge - 1, edge + 1, float(edge), metric.minimum, metric.maximum, -1, 2**70))
+        case _:
+            return random.choice(DATES)
+
+
+def usual(random: Random) -> dict[str, Any]:
+    """Return a document of the usual types: leaves at their edges, some missing, some null, and keys that are new."""
+    users = random.choice((*SMALL, 247, 1000, 10_000_000))
+    rare = random.choice((0.02, 0.1, 0.5))
+    document: dict[str, Any] = {}
+    for path, metric in CATALOGUE.metrics.items():
+        steps = steps_of(path)
+        if metric.is_dropped or random.random() < rare or "[]" in steps or "*" in steps:
+            continue
+        document = placed(document, steps, None if random.random() < rare else scalar(random, metric, users))
+    document |= {"totalUsers": users, "nonActiveUsers": random.choice((0, 0, 3, 12)), "appUsers": random.choice((0, 4))}
+    for path, metric in CATALOGUE.metrics.items():
+        if random.random() >= rare:
+            document = listed(random, document, path, metric, users)
+    document["createdAt"] = random.choice((iso(LATE), {"$date": iso(LATE)}, random.choice(DATES), None))
+    new = {"acme": [{"a": 1.5e30, "b": "\U0001f419", "c": {"d": None}}], "octopusTotal": 7, "$x.y": -0.0}
+    items = [*document.items(), *(new.items() if random.random() < 0.5 else ())]
+    random.shuffle(items)
+    return dict(items)
+
+
+def listed(random: Random, document: dict[str, Any], path: str, metric: Metric, users: int) -> dict[str, Any]:
+    """Return *document* with a list or a map of *metric*, where it stands in one."""
+    place = steps_of(path.partition("[]")[0].partition(".*")[0])
+    texts = ["acme", "octopus-ltd", "x"] * random.choice((0, 1, 9))
+    match metric.operator:
+        case "length" if path.endswith("cpus[]"):
+            models = random.choice((["AMD EPYC 7B13"], ["AMD", "amd"], ["Intel(R) Xeon", "AMD"], [None], ["x"], ["", None]))
+            return placed(document, place, [{"model": random.choice(models), "speed": 1.5} for _ in texts])
+        case "length":
+            return placed(document, place, dict.fromkeys(texts, {"enabled": True}) if path.endswith("*") else texts)
+        case "sum":
+            kinds = [random.choice((word(random, metric), "acme")) for _ in texts]
+            numbers = [random.choice((*SMALL, 10_000_000)) for _ in texts]
+            rows = [{metric.key: kind, "count": n, "id": "x"} for kind, n in zip(kinds, numbers, strict=True)]
+            return placed(document, place, [*rows, {}] if random.random() < 0.1 else rows)
+        case "table" if path.endswith("*"):
+            return placed(document, place, people(random, metric, users))
+        case "table":
+            table = people(random, metric, users * 2 // 3)
+            total = sum(table.values()) if random.random() < 0.8 else users
+            roles = [{metric.key: label, "count": n, "time": 5} for label, n in table.items()]
+            if random.random() < 0.1:
+                roles.append(random.choice(({}, {metric.key: None, "count": 3}, {"count": 11})))
+            row = {"count": min(total, 10_000_000), "sessions": 1, "roles": roles}
+            rows = random.choice(([row],) * 6 + ([], [row, row], [{}], [{"count": 12, "roles": None}], [{"roles": roles}]))
+            return placed(document, place, rows)
+        case _:
+            return document
+
+
+seeds = st.integers(0, 2**64 - 1)
+
+
+@given(seeds)
+def test_of_usual_documents(seed: int) -> None:
+    """Of documents of the usual types, at all edges, both ways tell the same."""
+    assert_same(as_bytes(usual(Random(seed))))  # noqa: S311
+
+
+def test_usual_documents_are_read_fast() -> None:
+    """The fast reader answers nearly all of them itself, or the test above would compare the walker with itself."""
+    made = [as_bytes(usual(Random(seed))) for seed in range(100)]  # noqa: S311
+    for profile in Profile:
+        answered = sum(reader(profile)(data) is not None for data in made)
+        assert answered >= 90
+
+
+@given(documents())
+def test_of_any_document(document: dict[str, Any]) -> None:
+    """Of realistic and hostile documents both ways tell the same."""
+    assert_same(as_bytes(document))
+
+
+DEBRIS: Final = (
+    *(b"", b"\xff", b"\x00", b"NaN", b"}", b'"', b"[" * 2000, b"\\ud800", b"\n{", b"-", b"1e309", b"9" * 400, b",,"),
+    *(b'"a":1e400,', b'"x":[1,2.5e+308],', b'"x":-1E0400,', b'"x":' + b"9" * 400 + b",", b'"x":0e999,', b'"x":1e-999,'),
+    *(b'"zz":"\xed\xa0\x80",', b'"zz":"\\udc00",', b'"\xff":1,', b'"e\\u0301":"\\ud83d\\udc19",', b'"x":"5e400",'),
+    *(b'"totalUsers":5,', b'"totalUsers":null,', b'"os":{},', b'"os":[],', b'"os":null,', b'"userLanguages":{"en":50},'),
+    *(b'"total\\u0055sers":12,', b'"version":{"$oid":"1.2.3"},', b'"totalRooms":{"$numberInt":"12"},', b'"roles":{},'),
+    *(b'"count":null,', b'"count":7,', b'"users":11,', b'"totalRooms":01,', b'"totalRooms":12.0,', b'"totalRooms":-0,'),
+    *(b'"x":' + b"[" * 1500 + b"]" * 1500 + b",", b'"x":' + b'{"y":' * 1022 + b"1" + b"}" * 1022 + b",", b"\xef\xbb\xbf"),
+)
+
+
+@given(seeds, st.data())
+def test_of_damaged_documents(seed: int, data: st.DataObject) -> None:
+    """With anything put in anywhere, mostly where a key can stand, both ways tell the same."""
+    raw = as_bytes(usual(Random(seed)))  # noqa: S311
+    for _ in range(data.draw(st.integers(1, 2))):
+        keys = [place + 1 for place, byte in enumerate(raw) if byte in b"{,"]
+        cut = data.draw(st.sampled_from(keys) | st.integers(0, len(raw)))
+        raw = raw[:cut] + data.draw(st.sampled_from(DEBRIS)) + raw[cut:]
+    assert_same(raw, data.draw(st.sampled_from(Profile)))
+
+
+def test_of_a_payload() -> None:
+    """Statistics that are fed back are the same both ways."""
+    for profile in Profile:
+        for seed in range(20):
+            report = anonymiser(profile)(usual(Random(seed)))  # noqa: S311
+            assert_same(report.encoded(), profile)
