@@ -104,10 +104,10 @@ class Report:
         leaving: Any,
         evidence: Evidence,
         findings: tuple[Finding, ...] | None,
-        month: str = "",
-        following: Previous | Callable[[], Previous] | None = None,
         *,
         seal: object,
+        month: str = "",
+        following: Previous | Callable[[], Previous] | None = None,
     ) -> None:
         """Refuse everybody but this module."""
         if seal is not _SEAL:
@@ -230,7 +230,8 @@ class Anonymiser:
         kept: list[Any] = [value if value.__class__ in _LEAVING else None for value in values]
         figures = {plan.slots[i].metric.emit: value for i in plan.people if (value := kept[i]) is not None}
         following = protection.following(figures) if month else None
-        return Report(plan, _Walked(plan, tuple(kept)), evidence, explained, month, following, seal=_SEAL)
+        leaving = _Walked(plan, tuple(kept))
+        return Report(plan, leaving, evidence, explained, seal=_SEAL, month=month, following=following)
 
     def prepare(self) -> None:
         """Make now what reads bytes fast where no findings are asked for; else it is made when it begins to pay."""
@@ -254,7 +255,7 @@ class Anonymiser:
             return None
         evidence = _evidence_of(self.plan.catalogue, settled.platform, settled.apps, settled.made_at)
         following = partial(settled.following, month) if month else None
-        return Report(self.plan, settled, evidence, None, month, following, seal=_SEAL)
+        return Report(self.plan, settled, evidence, None, seal=_SEAL, month=month, following=following)
 
     def _totals(self, document: Mapping[str, Any]) -> dict[str, int]:
         """Return the exact totals of people that *document* tells, by path."""

@@ -42,6 +42,9 @@ _HUGE = re.compile(rb"[\s:,\[]-?[0-9.]+[eE]\+?[0-9]{3}")
 _LONGEST: Final = 2 * len(_LONG) + 10
 """No number without a long row of digits has more characters before its exponent."""
 
+_MOST_ASKED: Final = 1_000
+"""Kinds of questions that are kept in mind; there is one for each way in which workspaces agreed."""
+
 _FEW: Final = 64
 """Texts that look like such a number are looked at more closely only so many times, which bounds the time."""
 
@@ -118,9 +121,7 @@ class Settled(NamedTuple):
             if value is not None:
                 figures[slot.metric.emit] = tuple(value.items()) if isinstance(value, dict) else value
         totals = {path: n for path, n in zip(self.reader.listing.totals, self.exact, strict=True) if n is not None}
-        return Previous(
-            plan.catalogue.digest, plan.profile, month, MappingProxyType(totals), MappingProxyType(figures)
-        )
+        return Previous(plan.catalogue.digest, plan.profile, month, MappingProxyType(totals), MappingProxyType(figures))
 
 
 class FastReader:
@@ -147,9 +148,9 @@ class FastReader:
 
     def __call__(self, data: bytes) -> Settled | None:
         """Return what may leave of *data*, or None where the walker must be asked."""
-        data = data.removeprefix(BOM)
         if len(data) > MAX_DOCUMENT_BYTES or not surely_parsed(data):
             return None
+        data = data.removeprefix(BOM)
         decode = self._decode
         if decode is None:
             decode = self._decode = self._in_order_of(data)
@@ -183,6 +184,8 @@ class FastReader:
         """Return what *document* has of the *wanted* data types *without* some payload paths, as canonical JSON."""
         gone = self._gone.get((wanted, without))
         if gone is None:
+            if len(self._gone) >= _MOST_ASKED:
+                self._gone.clear()
             gone = self._gone[wanted, without] = self._left_out(wanted, without)
         encoded: bytes = self._encode(_without(document, gone) if gone else document)
         return encoded

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Raw, Struct, defstruct, field
 
-from rc_stats.disclosure import ACTIVE_WITHIN, FEWEST_HIDDEN_CATEGORIES, UNLISTED, floored
-from rc_stats.operators import OTHER, Operator, Refusal, Vocabulary, choice, moment_of, usual_moment
+from rc_stats.disclosure import ACTIVE_WITHIN, FEWEST_HIDDEN_CATEGORIES, UNLISTED
+from rc_stats.operators import OTHER, Operator, Refusal, Vocabulary, choice, moment_of
 from rc_stats.people import fits
 from rc_stats.plan import Plan, Slot, counted
 
@@ -37,15 +37,15 @@ Elsewhere = Annotated[int, Meta(ge=1, le=0)]
 
 def item(**fields: tuple[Any, str]) -> type[Struct]:
     """Return the type of an item of a list, with *fields* of a type and a key; other keys are skipped."""
-    return defstruct("Item", [(name, type_ | None, field(default=None, name=key)) for name, (type_, key) in fields.items()])
+    return defstruct(
+        "Item", [(name, type_ | None, field(default=None, name=key)) for name, (type_, key) in fields.items()]
+    )
 
 
 def instant(value: str | Date | None) -> datetime | None:
     """Return the moment that *value* tells."""
-    if value.__class__ is Date:
-        value = value.value
-    moment = moment_of(value)
-    return moment if moment.__class__ is datetime else None
+    moment = moment_of(value.value if isinstance(value, Date) else value)
+    return moment if isinstance(moment, datetime) else None
 
 
 def total(told: Sequence[int | None], exact: Sequence[int | None]) -> int | None:
@@ -100,11 +100,27 @@ class Leaves:
 
     def names(self) -> dict[str, Any]:
         """Return the names, with those of the types."""
-        own = (self.operator, self.words, self.active, self.agreed, self.summed, self.by_label, self.by_item)
-        own += (self.one_row, self.linked)
-        shared = {"Annotated": Annotated, "Meta": Meta, "Raw": Raw, "field": field, "Part": Part, "Date": Date}
-        functions = {function.__name__: function for function in (*own, item, instant, total)}
-        return {**shared, **functions, "Elsewhere": Elsewhere}
+        return {
+            "Annotated": Annotated,
+            "Date": Date,
+            "Elsewhere": Elsewhere,
+            "Meta": Meta,
+            "Part": Part,
+            "Raw": Raw,
+            "field": field,
+            "instant": instant,
+            "item": item,
+            "total": total,
+            "active": self.active,
+            "agreed": self.agreed,
+            "by_item": self.by_item,
+            "by_label": self.by_label,
+            "linked": self.linked,
+            "one_row": self.one_row,
+            "operator": self.operator,
+            "summed": self.summed,
+            "words": self.words,
+        }
 
     def _slot(self, path: str) -> Slot:
         return self._plan.slots[self._plan.index_of[path]]
@@ -310,7 +326,7 @@ def publishable(
             is_safe &= rest <= (hidden - 1) * (threshold - 1) or _largest(table, shown) >= threshold
     # With one more row hidden, which is large, the others have room. What is left to ask is how many rows are hidden,
     # and what can be seen of them.
-    while shown and not (is_safe and all([rest == 0 or rest >= threshold for rest in seen_rests])):
+    while shown and not (is_safe and all(rest == 0 or rest >= threshold for rest in seen_rests)):
         name = shown.pop()
         hidden += 1
         seen_rests = [

@@ -1,8 +1,8 @@
 """
 A plan as a Python text: Structs for the places that are read, and one function that settles what leaves of them.
 
-:mod:`rc_stats.fast` runs the text, and ``rc-stats metrics --plan`` prints it, so that it can be reviewed. It is made from
-the catalogue alone; no document takes part.
+:mod:`rc_stats.fast` runs the text, and ``rc-stats metrics --plan`` prints it, so that it can be reviewed. It is made
+from the catalogue alone; no document takes part.
 
 Two kinds of leaves leave as they are, since their type says all: flags, and counts that are not rounded. Every other
 leaf is assigned anew, whatever it holds, and what is read only for another's sake is set to None.
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from rc_stats.catalogue import Metric, default_emit
+from rc_stats.catalogue import Catalogue, Metric, Profile, default_emit
 from rc_stats.disclosure import UNLISTED
 from rc_stats.plan import Plan, Slot, is_plain_count
 
@@ -41,8 +41,8 @@ class Listing:
     The text of a plan, and where it puts what leaves.
 
     Attributes:
-        text: Defines ``Document`` and ``settle(document)``. That changes a document into what may leave, and returns the
-            exact totals of people, when the document was made, its platform and its number of apps.
+        text: Defines ``Document`` and ``settle(document)``. That changes a document into what may leave, and returns
+            the exact totals of people, when the document was made, its platform and its number of apps.
         totals: Paths of the totals, in the order in which they are returned.
         places: Payload path to the attributes that lead to it.
     """
@@ -62,6 +62,11 @@ def listing(plan: Plan) -> Listing:
     return _Writer(plan).written()
 
 
+def plan_listing(catalogue: Catalogue, profile: str) -> Listing:
+    """Return the listing of *catalogue* in the profile of that name."""
+    return listing(Plan(catalogue, Profile(profile)))
+
+
 @dataclass(slots=True)
 class _Part:
     """
@@ -72,6 +77,7 @@ class _Part:
         parts: Key to the map inside.
         lines: Key to what assigns the leaf.
         few: Number of users to the keys that are withheld below it.
+        type: Its class, once that is written.
     """
 
     path: str
@@ -79,16 +85,12 @@ class _Part:
     parts: dict[str, _Part] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=dict)
     few: dict[int, list[str]] = field(default_factory=dict)
+    type: str = ""
 
     @property
     def variable(self) -> str:
         """What holds it while the function runs."""
         return f"in_{_name(self.path)}" if self.path else "document"
-
-    @property
-    def type(self) -> str:
-        """Its class."""
-        return f"At_{_name(self.path)}" if self.path else "Document"
 
     def place(self, key: str) -> str:
         """Return the expression for what is at *key*."""
@@ -96,7 +98,7 @@ class _Part:
 
 
 def _name(path: str) -> str:
-    """Return *path* as part of a name. Another path may give the same; then there is no listing."""
+    """Return *path* as part of a name. Should another path give the same, there is no listing."""
     return re.sub(r"[^A-Za-z0-9]+", "_", path)
 
 
@@ -112,8 +114,9 @@ class _Writer:
         self._root = _Part("")
         self._places: dict[str, tuple[str, ...]] = {}
         self._defined: dict[str, str] = {}
+        self._variables: dict[str, str] = {}
         self._classes: list[str] = []
-        self._types: set[str] = set()
+        self._types: dict[tuple[str, ...], str] = {}
         self._first: list[str] = []
         self._people: list[str] = []
         self._exact = {path: f"exact_{number}" for number, path in enumerate(plan.totals, 1)}
@@ -139,7 +142,7 @@ class _Writer:
         body += self._settled(self._root)
         exact = ", ".join([*self._exact.values(), ""]).rstrip()
         body.append(f"return ({exact}), made_at, platform, apps")
-        defined = (f"{name} = {made_by}" for name, made_by in self._defined.items())
+        defined = (f"{name} = {made_by}" for name, made_by in self._defined.items() if made_by)
         function = ("def settle(document):", *(f"    {line}" for line in body))
         text = "\n".join([*self._head(), *defined, *self._classes, "", "", *function, ""])
         return Listing(text, tuple(self._exact), dict(self._places))
@@ -162,7 +165,11 @@ class _Writer:
         for step in steps:
             if step in part.fields:
                 raise NoListingError(path)
-            part = part.parts.setdefault(step, _Part(f"{part.path}.{step}" if part.path else step))
+            if step not in part.parts:
+                inner = part.parts[step] = _Part(f"{part.path}.{step}" if part.path else step)
+                if self._variables.setdefault(inner.variable, inner.path) != inner.path:
+                    raise NoListingError(path)
+            part = part.parts[step]
         return part, key
 
     def _field(self, path: str, type_: str) -> tuple[_Part, str]:
@@ -276,7 +283,9 @@ class _Writer:
     def _split(self, slot: Slot, read: str) -> str:
         step, least = slot.treatment.step, self._plan.catalogue.threshold
         shown = f"n - n % {step}" if step > 1 else "n"
-        return f"{shown} if (n := {read}).__class__ is int and {least} <= n <= most_{self._total(slot.metric)} else None"
+        return (
+            f"{shown} if (n := {read}).__class__ is int and {least} <= n <= most_{self._total(slot.metric)} else None"
+        )
 
     def _total(self, metric: Metric) -> str:
         """Return the number of the total that the people of *metric* belong to."""
@@ -393,7 +402,11 @@ class _Writer:
     def _read_facts(self) -> Iterator[str]:
         """Yield the statements that read what is needed first; what is read for nothing else doesn't stay."""
         facts = self._plan.catalogue.facts
-        wanted = [("made_at", facts.made_at, "str | Date"), ("platform", facts.platform, "str"), ("apps", facts.apps, "int")]
+        wanted = [
+            ("made_at", facts.made_at, "str | Date"),
+            ("platform", facts.platform, "str"),
+            ("apps", facts.apps, "int"),
+        ]
         for path, name in self._exact.items():
             total = self._plan.totals[path]
             wanted.append((name, path, self._bounded(path, total.minimum, total.maximum)))
@@ -442,19 +455,20 @@ class _Writer:
     # The text.
 
     def _define(self, part: _Part) -> None:
-        """Write the class of *part*, after those of the maps inside."""
+        """Write the class of *part*, after those of the maps inside; maps with the same fields share one."""
         for inner in part.parts.values():
             self._define(inner)
         types = part.fields | {key: f"{inner.type} | None" for key, inner in part.parts.items()}
         if len({*map(_attribute, types)}) < len(types):
             raise NoListingError(part.path)
-        if part.type in self._types:
-            raise NoListingError(part.path)
-        self._types.add(part.type)
-        self._classes += ["", "", f"class {part.type}(Part):"]
+        lines = []
         for key, type_ in sorted(types.items()):
             default = "None" if _attribute(key) == key else f"field(default=None, name={key!r})"
-            self._classes.append(f"    {_attribute(key)}: {type_} = {default}")
+            lines.append(f"    {_attribute(key)}: {type_} = {default}")
+        name = f"At_{_name(part.path)}" if part.path else "Document"
+        part.type = self._types.setdefault(tuple(lines), name)
+        if part.type == name:
+            self._classes += ["", f"class {self._define_as(name, '')}(Part):", *lines]
 
     def _settled(self, part: _Part) -> Iterator[str]:
         """Yield the statements for everything in *part*, and those that drop what is empty then."""
@@ -479,7 +493,7 @@ class _Writer:
                 yield from (f"    {line}" for line in others)
         for key, inner in part.parts.items():
             place = part.place(key)
-            first = inner.place(sorted({**inner.fields, **inner.parts})[0])
+            first = inner.place(min({**inner.fields, **inner.parts}))
             is_empty = f"{first} is None and {inner.variable} == {inner.type}()"
             if inside[key]:
                 yield f"if ({inner.variable} := {place}) is not None:"

@@ -159,6 +159,8 @@ class Plan:
         """
         layout = self._layouts.get((wanted, without))
         if layout is None:
+            if len(self._layouts) >= _MOST_LAYOUTS:
+                self._layouts.clear()
             layout = self._layouts[wanted, without] = _layout(self.slots, wanted, without)
         statistics: dict[str, Any] = {}
         groups, tables = layout
@@ -224,6 +226,9 @@ PLAIN: Final = frozenset({int, float, bool, str, list, type(None)})
 """Types of a parsed document that are certainly no map; a cheaper question than whether something is one."""
 
 _MISSING: Final = object()
+_MOST_LAYOUTS: Final = 1_000
+"""Ways to put a report together that are kept in mind; there is one for each way in which workspaces agreed."""
+
 _Layout = tuple[
     tuple[tuple[tuple[str, ...], tuple[tuple[int, str], ...]], ...], tuple[tuple[tuple[str, ...], int, str], ...]
 ]
