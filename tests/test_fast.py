@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import io
+import json
+import os
 import runpy
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -13,11 +19,33 @@ from typing import Any, Final
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rc_stats import Anonymiser, DataType, Metric, Profile, RcStatsError, Report
-from rc_stats.fast import FastReader
+from rc_stats import (
+    Anonymiser,
+    Catalogue,
+    DataType,
+    Metric,
+    Profile,
+    RcStatsError,
+    Report,
+    Switches,
+    Terms,
+    Workspace,
+    WorkspaceKind,
+    clear,
+    decide,
+    disclosure,
+    load_policy,
+    what_if,
+)
+from rc_stats.catalogue import Treatment
+from rc_stats.cli import run
+from rc_stats.disclosure import UNLISTED
+from rc_stats.fast import FastReader, surely_parsed
+from rc_stats.leaves import publishable
+from rc_stats.listing import NoListingError, listing
 from rc_stats.sources import read_documents
 from rc_stats.wire import canonical
 from strategies import CATALOGUE, LATE, Document, Json, as_bytes, documents, iso, long_form, placed, steps_of
@@ -319,3 +347,285 @@ def test_of_a_payload() -> None:
         for seed in range(20):
             report = anonymiser(profile)(usual(seed))
             assert_same(report.encoded(), profile)
+
+
+# What the fast reader is made of.
+
+ROWS: Final = st.dictionaries(st.sampled_from(("a", "b", "c", "d", "e", UNLISTED)), st.sampled_from(SMALL), max_size=6)
+
+
+@settings(max_examples=4 * settings().max_examples)
+@given(
+    st.lists(ROWS, min_size=1, max_size=3),
+    st.sampled_from(("ab", "abc", "abcde", "edcba")),
+    st.sampled_from((2, 5, 10)),
+    st.sampled_from((1, 5)),
+    st.integers(-12, 12),
+)
+def test_publishable(tables: list[dict[str, int]], order: str, threshold: int, step: int, off: int) -> None:
+    """The rows that may be shown are those that the rules of disclosure name, of any tables and told totals."""
+    tables = [{name: n for name, n in table.items() if name in order or name == UNLISTED} for table in tables]
+    totals = [sum(table.values()) + off for table in tables]
+    places = {name: place for place, name in enumerate(order)}
+    read = [(table, told, sum(table.values())) for table, told in zip(tables, totals, strict=True)]
+    wanted = disclosure.publishable(tables, totals, tuple(order), threshold=threshold, step=step)
+    assert tuple(publishable(read, places, threshold=threshold, step=step)) == wanted
+
+
+TEXTS: Final = (
+    *(b"\xff", b"\xc3(", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\x80", b"\\ud800", b"\\ud83d\\ude00", b"\x01"),
+    *(b"\\x", b"\\u12g4", b"5e400", b"a 5e400 b", b" 5e400,", b":5e400,", b"\xf0\x9f\x90\x99", b"\x7f", b"\\/"),
+)
+NUMBERS: Final = (
+    *(b"01", b"-01", b"1.", b".5", b"1e", b"1e+", b"-", b"+1", b"-0", b"1e400", b"-1e400", b"1E+0400", b"1.5e309"),
+    *(
+        b"1e-400",
+        b"0e400",
+        b"9" * 308,
+        b"9" * 309,
+        b"9" * 5000,
+        b"1" * 199 + b"." + b"1" * 199 + b"e400",
+        b"0x1",
+        b"1_0",
+    ),
+    *(b"1" * 150 + b"e200", b"1" * 250 + b"e99", b"NaN", b"Infinity", b"5E400", b"1.7976931348623159e308"),
+)
+ODD: Final = (
+    *(b'"' + text + b'"' for text in TEXTS),
+    *(b'{"' + text + b'":1}' for text in TEXTS),
+    *NUMBERS,
+    *(b"[ " + number + b"]" for number in NUMBERS),
+    *(
+        b"nul",
+        b"nullx",
+        b"tru",
+        b"[1,]",
+        b"[,]",
+        b'{"x":1,}',
+        b'{"x"}',
+        b"{x:1}",
+        b"{'x':1}",
+        b'{"x":1 "y":2}',
+        b"[1 2]",
+    ),
+    *(b"/**/1", b'""""', b"1 ,", b"\x0c1", b"\xc2\xa01", b"{1:1}", b'"abc', b"\xef\xbb\xbf1", b"1}", b"]"),
+    *(b"[" * n + b"]" * n for n in (900, 1022, 1023, 1024, 1025, 3000)),
+    *(b'{"a":' * n + b"1" + b"}" * n for n in (900, 1022, 1023, 1024, 1025, 3000)),
+)
+
+
+@pytest.mark.parametrize("value", ODD, ids=lambda value: repr(value[:24]))
+def test_what_is_skipped_is_json(value: bytes) -> None:
+    """A value that nobody reads makes a document unusable to both ways, or to none."""
+    for data in (b'{"acme":' + value + b"}", b'{"totalRooms":12, "acme":[[],' + value + b'], "version":"8.7.0" }\n'):
+        assert_same(data, Profile.STANDARD)
+
+
+@settings(max_examples=4 * settings().max_examples)
+@given(st.binary(max_size=40) | st.text(max_size=40).map(lambda text: json.dumps(text).encode()))
+def test_what_is_skipped_is_json_of_any_bytes(value: bytes) -> None:
+    """The same of any bytes."""
+    assert_same(b'{"acme":' + value + b"}", Profile.STANDARD)
+
+
+def test_a_high_recursion_limit() -> None:
+    """Where the interpreter lets parsers go deep, what is nested too deeply for one is so for both."""
+    program = """
+import sys
+from rc_stats import Anonymiser, UnusableInput, load_catalogue
+sys.setrecursionlimit(20_000)
+anonymise = Anonymiser(load_catalogue())
+anonymise.prepare()
+for depth in (1000, 1022, 1023, 1024, 5000):
+    rules = []
+    for findings in (True, False):
+        try:
+            anonymise(b'{"acme":' + b"[" * depth + b"]" * depth + b"}", findings=findings)
+            rules.append("")
+        except UnusableInput as error:
+            rules.append(error.rule)
+    assert rules[0] == rules[1] == ("too-deep" if depth > 1023 else ""), (depth, rules)
+"""
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).stderr == b""
+
+
+def calls_of(data: bytes) -> int:
+    """Return how many calls, of Python and of C functions, it takes to read *data* fast and write what leaves."""
+    made = anonymiser(Profile.STANDARD)
+    made(b"{}", findings=False)
+    count = 0
+
+    def counted(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(counted)
+    try:
+        report = made(data, findings=False)
+        report.encoded()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        lambda n: b"".join(b'"acme%d":%d,' % (i, i) for i in range(n)),
+        lambda n: b'"acme":[' + b",".join([b'{"a":{"b":[1,2]}}'] * n) + b"],",
+        lambda n: b'"acme":"' + b"x" * n + b'",',
+        lambda n: b'"version":"' + b"8.7.0 " * n + b'",',
+        lambda n: b'"fileStoreType":"' + b"x y" * n + b'",',
+        lambda n: b'"createdAt":"' + b"x" * n + b'",',
+        lambda n: b'"enterprise":{"modules":[' + b",".join([b'{"a":[1]}'] * n) + b"]},",
+        lambda n: b'"acme":"' + b" 5e40" * min(n, 60) + b"x" * n + b'",',
+        lambda n: b'"os":{"type":"Linux"},' * n,
+    ],
+    ids=["keys", "a value", "a text", "a version", "a word", "a date", "a list", "nearly numbers", "twice"],
+)
+def test_work_does_not_grow_with_junk(junk: Callable[[int], bytes]) -> None:
+    """However much there is of what doesn't leave, the interpreter does the same work; what grows is a scan in C."""
+    few, many = (b'{"totalUsers":247,' + junk(n) + b'"totalRooms":12}' for n in (100, 20_000))
+    assert reader(Profile.STANDARD)(many) is not None
+    assert calls_of(many) <= calls_of(few)
+
+
+def test_work_is_bounded_where_texts_look_like_numbers() -> None:
+    """Of texts that look like huge numbers only so many are looked at; then the dict walker is asked."""
+    document = b'{"acme":"' + b"5e400 " * 100_000 + b'"}'
+    assert not surely_parsed(document)
+    assert_same(document, Profile.STANDARD)
+
+
+def test_asking_changes_nothing() -> None:
+    """A report gives the same bytes however often and in whatever order it is asked for a part of them."""
+    made = anonymiser(Profile.EXACT)
+    for seed in range(20):
+        report = made(as_bytes(usual(seed)), findings=False, month="2026-08")
+        first = [*leaving(report), report.previous]
+        assert [*leaving(report), report.previous] == first
+        report.statistics()["totalUsers"] = "changed"
+        assert [*leaving(report), report.previous] == first
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_the_gate_gives_the_same_bytes(profile: Profile) -> None:
+    """A payload has the same bytes and the same digest whichever way its report was made."""
+    terms = Terms(load_policy(), CATALOGUE, profile)
+    for path in SAMPLES[-2:]:
+        data = path.read_bytes()
+        bodies = []
+        for findings in (True, False):
+            report = anonymiser(profile)(orjson.loads(data), month="2098-12") if findings else None
+            report = report or anonymiser(profile)(data, month="2098-12", findings=False)
+            kind = WorkspaceKind.HOSTED if report.evidence.is_hosted else WorkspaceKind.REGISTERED
+            decision = decide(
+                Workspace(kind),
+                what_if(terms, at=LATE, scope=frozenset({DataType.USAGE, DataType.ACCOUNT})),
+                terms.policy.recipient,
+                Switches(),
+                LATE,
+                terms=terms,
+                evidence=report.evidence,
+            )
+            payload = clear(report, decision)
+            bodies.append((payload.body, payload.sha256))
+        assert bodies[0] == bodies[1]
+        assert json.loads(bodies[0][0])["statistics"]
+
+
+def test_it_is_made_when_it_pays() -> None:
+    """The first documents, and whoever wants findings, are served without loading what the fast reader needs."""
+    program = """
+import sys
+from rc_stats import Anonymiser, load_catalogue
+anonymise = Anonymiser(load_catalogue())
+for _ in range(32):
+    assert anonymise(b'{"totalRooms": 12}', findings=False).statistics() == {"totalRooms": 12}
+    anonymise(b'{"totalRooms": 12}')
+assert "msgspec" not in sys.modules
+anonymise(b'{"totalRooms": 12}', findings=False)
+assert "msgspec" in sys.modules
+"""
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).stderr == b""
+
+
+# The listing.
+
+GOLDEN: Final = TESTS / "data" / "plan-standard.txt"
+IS_WRITING: Final = os.environ.get("RC_STATS_GOLDEN_WRITE") == "1"
+
+
+def test_the_listing() -> None:
+    """The plan is printed as it was reviewed; RC_STATS_GOLDEN_WRITE=1 writes it anew."""
+    text = reader(Profile.STANDARD).listing.text
+    if IS_WRITING:
+        GOLDEN.write_text(text, encoding="utf-8")
+    assert GOLDEN.read_text(encoding="utf-8").split("\n") == text.split("\n")
+
+
+@pytest.mark.parametrize("arguments", [["--plan"], ["--plan", "standard"]])
+def test_the_listing_is_printed(arguments: list[str], capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """The command prints what runs, and nothing else."""
+    assert run(["metrics", *arguments]) == 0
+    assert capsysbinary.readouterr() == (reader(Profile.STANDARD).listing.text.encode(), b"")
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_every_place_is_assigned_or_of_a_type_that_says_all(profile: Profile) -> None:
+    """A leaf that the listing never assigns is a flag, or a count that leaves as it is within the bounds of its type."""
+    made = reader(profile)
+    nodes = list(ast.walk(ast.parse(made.listing.text)))
+    targets = [target for node in nodes if isinstance(node, ast.Assign) for target in node.targets]
+    assigned = {target.attr for target in targets if isinstance(target, ast.Attribute)}
+    assigned |= {node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg is not None}
+    leaving = {metric.emit: (metric, treatment) for metric, treatment in CATALOGUE.leaving(profile)}
+    assert set(made.listing.places) == set(leaving)
+    for emit, place in made.listing.places.items():
+        metric, treatment = leaving[emit]
+        if place[-1] not in assigned:
+            assert metric.operator in ("flag", "count"), emit
+            assert treatment == Treatment(), emit
+
+
+def mended(**changes: Any) -> Catalogue:
+    """Return the catalogue with one metric changed, and under another path if that is among the changes."""
+    metrics = dict(CATALOGUE.metrics)
+    metric = replace(metrics.pop("totalRooms"), **changes)
+    return replace(CATALOGUE, metrics={**metrics, metric.path: metric})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"path": "a[].b"},
+        {"path": "version.rooms", "emit": "version.rooms"},
+        {"emit": "rooms.total"},
+        {"maximum": 2**60},
+        {"minimum": -5},
+        {"path": "deploy-method.x", "emit": "deploy-method.x"},
+        {"path": 'rooms"', "emit": 'rooms"'},
+        {"path": "rooms\\", "emit": "rooms\\"},
+        {"path": "os.cpus[].speed", "emit": "os.cpus.speed"},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_listed_is_read_otherwise(changes: dict[str, Any]) -> None:
+    """With a metric that the listing has no words for, there is none, and the anonymiser does without."""
+    made = Anonymiser(mended(**changes), Profile.STANDARD)
+    with pytest.raises(NoListingError):
+        listing(made.plan)
+    made.prepare()
+    data = as_bytes({"totalUsers": 247, "a": [{"b": 3}], "version": "8.7.0", "totalRooms": 12})
+    assert made(data, findings=False).encoded() == made(data).encoded()
+
+
+@pytest.mark.parametrize("key", ["class", "_private", "2fa", "with space", "it's", "{x}", "%s", "größe", "self"])
+def test_any_key_can_be_listed(key: str) -> None:
+    """A key that is no name in Python, or means something there, is still read and written."""
+    made = Anonymiser(mended(path=key, emit=key), Profile.STANDARD)
+    made.prepare()
+    reader_ = FastReader(made.plan)
+    data = json.dumps({key: 12, "totalUsers": 247}).encode()
+    assert reader_(data) is not None
+    assert made(data, findings=False).statistics() == made(data).statistics() == {key: 12, "totalUsers": 247}

@@ -103,6 +103,8 @@ def _name(path: str) -> str:
 
 
 def _attribute(key: str) -> str:
+    if not key.isprintable() or '"' in key or "\\" in key:
+        raise NoListingError(key)
     return key if _PLAIN.fullmatch(key) and not keyword.iskeyword(key) else f"at_{_name(key)}"
 
 
