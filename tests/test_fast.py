@@ -573,7 +573,7 @@ def test_the_listing_is_printed(arguments: list[str], capsysbinary: pytest.Captu
 
 @pytest.mark.parametrize("profile", Profile)
 def test_every_place_is_assigned_or_of_a_type_that_says_all(profile: Profile) -> None:
-    """A leaf that the listing never assigns is a flag, or a count that leaves as it is within the bounds of its type."""
+    """What the listing never assigns is a flag, or a count that leaves as it is within the bounds of its type."""
     made = reader(profile)
     nodes = list(ast.walk(ast.parse(made.listing.text)))
     targets = [target for node in nodes if isinstance(node, ast.Assign) for target in node.targets]
@@ -603,7 +603,7 @@ def mended(**changes: Any) -> Catalogue:
         {"emit": "rooms.total"},
         {"maximum": 2**60},
         {"minimum": -5},
-        {"path": "deploy-method.x", "emit": "deploy-method.x"},
+        {"path": "services-ldap.x", "emit": "services-ldap.x"},
         {"path": 'rooms"', "emit": 'rooms"'},
         {"path": "rooms\\", "emit": "rooms\\"},
         {"path": "os.cpus[].speed", "emit": "os.cpus.speed"},
