@@ -43,7 +43,7 @@ from rc_stats import (
 from rc_stats.catalogue import Treatment
 from rc_stats.cli import run
 from rc_stats.disclosure import UNLISTED
-from rc_stats.fast import FastReader, surely_parsed
+from rc_stats.fast import FastReader
 from rc_stats.leaves import publishable
 from rc_stats.listing import NoListingError, listing
 from rc_stats.sources import read_documents
@@ -118,7 +118,7 @@ def test_of_the_corpus(path: Path) -> None:
     except RcStatsError:
         return
     for body in bodies:
-        assert_same(orjson.dumps(body))
+        assert_same(as_bytes(body))
 
 
 @pytest.mark.parametrize("name", LARGE["LARGE"])
@@ -478,23 +478,16 @@ def calls_of(data: bytes) -> int:
         lambda n: b'"fileStoreType":"' + b"x y" * n + b'",',
         lambda n: b'"createdAt":"' + b"x" * n + b'",',
         lambda n: b'"enterprise":{"modules":[' + b",".join([b'{"a":[1]}'] * n) + b"]},",
-        lambda n: b'"acme":"' + b" 5e40" * min(n, 60) + b"x" * n + b'",',
+        lambda n: b'"acme":[' + b"1e400," * n + b"0],",
         lambda n: b'"os":{"type":"Linux"},' * n,
     ],
-    ids=["keys", "a value", "a text", "a version", "a word", "a date", "a list", "nearly numbers", "twice"],
+    ids=["keys", "a value", "a text", "a version", "a word", "a date", "a list", "infinities", "twice"],
 )
 def test_work_does_not_grow_with_junk(junk: Callable[[int], bytes]) -> None:
     """However much there is of what doesn't leave, the interpreter does the same work; what grows is a scan in C."""
     few, many = (b'{"totalUsers":247,' + junk(n) + b'"totalRooms":12}' for n in (100, 20_000))
     assert reader(Profile.STANDARD)(many) is not None
     assert calls_of(many) <= calls_of(few)
-
-
-def test_work_is_bounded_where_texts_look_like_numbers() -> None:
-    """Of texts that look like huge numbers only so many are looked at; then the dict walker is asked."""
-    document = b'{"acme":"' + b"5e400 " * 100_000 + b'"}'
-    assert not surely_parsed(document)
-    assert_same(document, Profile.STANDARD)
 
 
 def test_asking_changes_nothing() -> None:
