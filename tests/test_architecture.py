@@ -27,7 +27,7 @@ EXPORTED: Final = [name for name in rc_stats.__all__ if name != "__version__"]
 OFFLINE: Final = {
     *("socket", "_socket", "ssl", "_ssl", "select", "http", "http.client", "urllib.request", "urllib3", "asyncio"),
     *("logging", "sqlite3", "subprocess", "multiprocessing", "concurrent", "threading", "random", "secrets"),
-    *("pydantic", "pydantic_core", "click", "jinja2"),
+    *("pydantic", "pydantic_core", "click", "jinja2", "msgspec"),
 }
 
 
@@ -52,7 +52,8 @@ def test_the_package_alone_is_light() -> None:
     """Importing the package loads none of its modules and none of its dependencies."""
     loaded = loaded_by("import rc_stats")
     assert (
-        loaded & {"pydantic", "pydantic_core", "click", "jinja2", "orjson", "tomllib", "dataclasses", "json"} == set()
+        loaded & {"pydantic", "pydantic_core", "click", "jinja2", "orjson", "msgspec", "tomllib", "dataclasses", "json"}
+        == set()
     )
     assert {name for name in loaded if name.startswith("rc_stats")} == {"rc_stats", "rc_stats._version"}
 

@@ -53,6 +53,9 @@ def told_by(error: BaseException) -> str:
         (b'"\\u00e9"', "é"),
         ('"é\N{OCTOPUS}"'.encode(), "é\N{OCTOPUS}"),
         (b"9223372036854775808", 2**63),
+        (b"1e400", math.inf),
+        (b"-1.5E+0400", -math.inf),
+        (b"9" * 400, 10**400 - 1),
     ],
 )
 def test_parse(data: bytes, expected: object) -> None:
@@ -72,7 +75,12 @@ def test_parse(data: bytes, expected: object) -> None:
         (b'{"a": NaN}', "not-json"),
         (b'{"a": Infinity}', "not-json"),
         (b'{"a": -Infinity}', "not-json"),
-        (b'{"a": 1e400}', "not-json"),
+        (b'{"a": 1e400', "not-json"),
+        (b'{"a": 01e400}', "not-json"),
+        (b'{"a": 1e400, "b": NaN}', "not-json"),
+        (b'{"a": 1e400, "b": "\\ud800"}', "not-json"),
+        (b"[" + b"9" * 5000 + b"]", "not-json"),
+        (b'{"a": 1e400, "b": "\xff"}', "wrong-encoding"),
         (b'{"a": 1', "not-json"),
         (b'{"a": 1}}', "not-json"),
         (b'{"a": 1} {"a": 2}', "not-json"),

@@ -78,7 +78,8 @@ def publishable(
     """
     if len(order) < FEWEST_HIDDEN_CATEGORIES:
         return ()
-    shown = [c for c in order if all(table.get(c, 0) >= threshold for table in tables)]
+    rows = tables[0] if tables else order  # What isn't there has no row, and most of a long list isn't there.
+    shown = [c for c in order if c in rows and all(table.get(c, 0) >= threshold for table in tables)]
     while shown:
         if all(
             is_safe(table, total, shown, order, threshold=threshold, step=step)
@@ -103,7 +104,8 @@ def is_safe(
     empty because the others have room, and the largest small number because enough people are hidden. What can
     be seen to be hidden, the shown total less the shown rows, must likewise be nobody or at least the threshold.
     """
-    hidden = [table.get(category, 0) for category in (*order, UNLISTED) if category not in shown]
+    inside = frozenset(shown)
+    hidden = [table.get(category, 0) for category in (*order, UNLISTED) if category not in inside]
     rest = sum(hidden)
     seen_rest = total - sum(floored(table.get(category, 0), step) for category in shown)
     if not (seen_rest == 0 or seen_rest >= threshold):

@@ -35,6 +35,7 @@ class Explanation:
         self._show_keys = show_keys
         self._values = values
         self._too_few = frozenset(too_few)
+        self._stays: dict[str, Finding] = {}
         self._found: set[Finding] = set()
         self._unknown: dict[str, int] = {}
         self._masked: dict[str, str] = {}
@@ -43,41 +44,51 @@ class Explanation:
     def of(self, document: Mapping[str, Any]) -> tuple[Finding, ...]:
         """Return the findings, unsorted. Takes time linear in the document, and space in the catalogue."""
         self._keys(self._plan.root, document)
-        found = [*self._found, *self._slots()]
+        found = [*self._stays.values(), *self._found, *self._slots()]
         if self._new_types:
             found = [replace(f, is_drift=True) if f.path in self._new_types else f for f in found]
         unknown = (Finding(path, Action.UNKNOWN, "unknown", "", True, times) for path, times in self._unknown.items())
         return (*found, *unknown)
 
-    def _slots(self) -> Iterable[Finding]:
-        plan, too_few = self._plan, self._too_few
+    def _slots(self) -> list[Finding]:
+        plan, held, too_few = self._plan, self._protection.held, self._too_few
+        decided = too_few.union(held, self._protection.is_kept)
+        found = []
         for index, value in enumerate(self._values):
-            if index in self._protection.held and index not in too_few:
-                yield Finding(plan.slots[index].metric.path, Action.WITHHELD, self._protection.held[index].value)
-            elif index in self._protection.is_kept and index not in too_few:
-                slot = plan.slots[index]
-                yield Finding(slot.metric.path, slot.finding.action, Held.FROZEN.value, slot.metric.emit)
-            elif value is None and index not in self._protection.held:
-                continue
-            elif isinstance(value, Refusal):
-                yield plan.outcome(index, value)
+            if isinstance(value, Refusal) and (index not in decided or index in too_few):
+                found.append(plan.outcome(index, value))
+            elif index not in decided:
+                if value is not None:
+                    found.append(plan.said[index])
             elif index in too_few:
-                yield Finding(plan.slots[index].metric.path, Action.WITHHELD, "too-few-people")
+                if value is not None or index in held:
+                    found.append(plan.withheld(index, "too-few-people"))
+            elif index in held:
+                found.append(plan.withheld(index, held[index].rule))
             else:
-                yield plan.slots[index].finding
+                slot = plan.slots[index]
+                found.append(Finding(slot.metric.path, slot.finding.action, Held.FROZEN.value, slot.metric.emit))
+        return found
 
     def _keys(self, node: Node, value: Mapping[Any, Any]) -> None:
         """Say what became of the keys of *value*. It calls itself no deeper than the catalogue's longest path."""
-        children, any_key = node.children, node.any_key
+        leaves, children, any_key, stay = node.leaves, node.children, node.any_key, self._stays
         for key, inner in value.items():
+            leaf = leaves.get(key)
+            if leaf is not None and key.__class__ is str:
+                types, stays = leaf
+                if inner.__class__ in types:
+                    if stays is not None:
+                        stay[stays.path] = stays
+                    continue
             child = children.get(key) if key.__class__ is str else None
-            if child is not None and child.is_plain and inner.__class__ in child.types:
-                continue
             if child is None:
                 child = any_key if isinstance(key, str) else None
             if child is None:
                 path = f"{node.path}.{self._mask(key)}" if node.path else self._mask(key)
                 self._unknown[path] = self._unknown.get(path, 0) + 1
+            elif inner.__class__ is dict and child.children:
+                self._keys(child, inner)
             else:
                 self._visit(child, inner)
 
@@ -87,16 +98,19 @@ class Explanation:
             self._keys(node, value)
         elif node.items is not None and value.__class__ is list:
             # Said of an empty list as well: whether somebody is in a list of people is not told by a finding.
-            self._found |= node.items.below
-            if node.items.stays is not None:
-                self._found.add(node.items.stays)
+            items = node.items
+            self._stays.update(items.below)
+            if items.stays is not None:
+                self._stays[items.path] = items.stays
+            known = items.types if items.is_leaf else ()
             for item in value:
-                self._visit(node.items, item)
+                if item.__class__ not in known:
+                    self._visit(items, item)
         elif node.metric is not None:
             if value.__class__ not in node.types and _is_new_type(node.metric, value):
                 self._new_types.add(node.metric.path)
             if node.stays is not None:
-                self._found.add(node.stays)
+                self._stays[node.path] = node.stays
         elif not node.slots:
             rule = Refusal.NOT_SET if value is None else Refusal.WRONG_TYPE
             action = REFUSED_AS.get(rule, Action.WRONG_TYPE)

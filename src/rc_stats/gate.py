@@ -32,7 +32,7 @@ from rc_stats.decision import (
 )
 from rc_stats.errors import GateClosed, UnusableInput, UsageError
 from rc_stats.policy import Recipient
-from rc_stats.wire import canonical, parse
+from rc_stats.wire import as_written, canonical, parse
 
 __all__ = [
     "Decision",
@@ -161,7 +161,7 @@ def clear(report: Report, decision: Decision) -> Payload:
     if not is_same:
         raise _mismatch("The decision was taken about another report.")
     period = period_of(decision.now, report.profile)
-    if report.previous is not None and report.previous.month != period[:7]:
+    if report.month not in ("", period[:7]):
         raise _mismatch("The report was made for another month.")
     return _sealed(_body(report, decision, period), period, decision)
 
@@ -256,7 +256,7 @@ def _body(report: Report, decision: Decision, period: str) -> bytes:
             "format": FORMAT,
             "period": period,
             "profile": report.profile,
-            "statistics": report.statistics(decision.allowed, decision.without),
+            "statistics": as_written(report.encoded(decision.allowed, decision.without)),
             "workspace": decision.workspace.kind,
         }
     )

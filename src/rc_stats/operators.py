@@ -40,6 +40,16 @@ class Refusal(Enum):
     NOT_A_DATE = "not-a-date"
     ROUNDS_TO_ZERO = "rounds-to-zero"
 
+    rule: str
+
+    def __init__(self, rule: str) -> None:
+        """Keep the code as a plain attribute, which is faster to get at than an enumeration's value."""
+        self.rule = rule
+
+
+NOT_SET: Final = Refusal.NOT_SET
+WRONG_TYPE: Final = Refusal.WRONG_TYPE
+"""The two commonest under names of their own, since a member of an enumeration is slow to look up."""
 
 Value = int | str | bool | tuple[tuple[str, int], ...]
 """What an operator lets through: a number, a word, a flag, or a number for each word of a closed list."""
@@ -49,6 +59,9 @@ Operator = Callable[[Any], Value | Refusal]
 
 # Possessive throughout: what follows the last number must end it, and no shorter match is tried instead.
 _VERSION = re.compile(r"v?(\d{1,2}+)(?:\.(\d{1,3}+))?+(?:\.(\d{1,3}+))?+(?=[-+. ~]|\Z)", re.ASCII)
+_PLAIN_VERSION = re.compile(  # Three numbers without leading zeros, so that they can be taken as they are.
+    r"v?(((0|[1-9]\d?)\.(?:0|[1-9]\d{0,2}))\.(?:0|[1-9]\d{0,2}))(?=[-+. ~]|\Z)", re.ASCII
+)
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?:Z|([+-])(\d\d):?(\d\d))", re.ASCII)
 _MONTHS: Final = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _JAVASCRIPT = re.compile(
@@ -160,8 +173,8 @@ def _integer(value: Any, fractional: bool) -> int | Refusal:
         if fractional and math.isfinite(value):
             return math.floor(value)
         number = whole(value)
-        return Refusal.WRONG_TYPE if number is None else number
-    return Refusal.NOT_SET if value is None else Refusal.WRONG_TYPE
+        return WRONG_TYPE if number is None else number
+    return NOT_SET if value is None else WRONG_TYPE
 
 
 def floor_significant(value: int, digits: int) -> int:
@@ -181,7 +194,7 @@ def flag(value: Any) -> Value | Refusal:
     """
     if value is True or value is False:
         return value
-    return Refusal.NOT_SET if value is None else Refusal.WRONG_TYPE
+    return NOT_SET if value is None else WRONG_TYPE
 
 
 def choice(vocabulary: Vocabulary, *, fold: str | None = None) -> Operator:
@@ -207,17 +220,17 @@ def choice(vocabulary: Vocabulary, *, fold: str | None = None) -> Operator:
         if type(value) is not str:
             if value is True and vocabulary.true_is is not None:
                 return vocabulary.true_is
-            return Refusal.NOT_SET if value is None else Refusal.WRONG_TYPE
+            return NOT_SET if value is None else WRONG_TYPE
         if value in exact:
             return exact[value]
         if not value:
-            return Refusal.NOT_SET if vocabulary.empty_is is None else vocabulary.empty_is
+            return NOT_SET if vocabulary.empty_is is None else vocabulary.empty_is
         if len(value) > LONGEST_WORD or not value.isascii():
             return OTHER
         text = value.lower()
         if text in table:
             return table[text]
-        found = {words[word] for word in text.split() if word in words} if words else ()
+        found = {words[word] for word in words.keys() & text.split()} if words else ()
         return found.pop() if len(found) == 1 else OTHER
 
     return operate
@@ -232,10 +245,10 @@ def agreed(operator: Operator, inner: str) -> Operator:
 
     def operate(value: Any) -> Value | Refusal:
         if type(value) is not list:
-            return Refusal.NOT_SET if value is None else Refusal.WRONG_TYPE
+            return NOT_SET if value is None else WRONG_TYPE
         texts = [item.get(inner) if isinstance(item, Mapping) else () for item in value]
         if not texts:
-            return Refusal.NOT_SET
+            return NOT_SET
         if all(type(text) is str and text == texts[0] for text in texts):
             return operator(texts[0])
         found = {operator(text) for text in texts}
@@ -256,9 +269,12 @@ def version(parts: int) -> Operator:
 
     def operate(value: Any) -> Value | Refusal:
         if type(value) is not str:
-            return Refusal.NOT_SET if value is None else Refusal.WRONG_TYPE
+            return NOT_SET if value is None else WRONG_TYPE
         if not value:
-            return Refusal.NOT_SET
+            return NOT_SET
+        plain = _PLAIN_VERSION.match(value)
+        if plain is not None:
+            return plain[4 - parts]
         match = _VERSION.match(value[:LONGEST_WORD])
         if match is None:
             return Refusal.NOT_A_VERSION
@@ -311,17 +327,17 @@ def total_by(key: str, value_key: str, vocabulary: Vocabulary, maximum: int, *, 
         elif isinstance(value, Mapping):
             pairs = ((k if k in order else True, v) for k, v in value.items())
         else:
-            return Refusal.NOT_SET if value is None else Refusal.WRONG_TYPE
+            return NOT_SET if value is None else WRONG_TYPE
         sums: dict[str, int] = {}
         for raw_kind, raw_count in pairs:
             kind = OTHER if raw_kind is None or raw_kind == "" else kind_of(raw_kind)
             number = item_count(unwrap(raw_count) if isinstance(raw_count, Mapping) else raw_count)
             if type(kind) is not str or type(number) is not int:
-                return Refusal.WRONG_TYPE
+                return WRONG_TYPE
             sums[kind] = sums.get(kind, 0) + number
         rows = ((kind, rounded(number)) for kind, number in sums.items())
         kept = [(kind, number) for kind, number in rows if type(number) is int]
-        return tuple(sorted(kept, key=lambda row: order[row[0]])) if kept else Refusal.NOT_SET
+        return tuple(sorted(kept, key=lambda row: order[row[0]])) if kept else NOT_SET
 
     return operate
 
@@ -358,9 +374,9 @@ def band(bands: Bands, minimum: int, maximum: int, *, names: Mapping[str, str] |
 
     def operate(value: Any) -> Value | Refusal:
         if type(value) is str:
-            return own.get(value, Refusal.WRONG_TYPE)
+            return own.get(value, WRONG_TYPE)
         if type(value) not in (int, float):
-            return Refusal.NOT_SET if value is None else Refusal.WRONG_TYPE
+            return NOT_SET if value is None else WRONG_TYPE
         if not minimum <= value <= maximum:
             return Refusal.OUT_OF_RANGE
         return bands.names[bisect_right(edges, value)]
@@ -374,8 +390,8 @@ def sized(bands: Bands, maximum: int, *, names: Mapping[str, str] | None = None)
 
     def operate(value: Any) -> Value | Refusal:
         if type(value) is list:
-            return own(len(value)) if value else Refusal.NOT_SET
-        return own(value) if value is None or type(value) is str else Refusal.WRONG_TYPE
+            return own(len(value)) if value else NOT_SET
+        return own(value) if value is None or type(value) is str else WRONG_TYPE
 
     return operate
 
@@ -393,8 +409,11 @@ def month(precision: str) -> Operator:
     size = 4 if precision == "year" else 7
 
     def operate(value: Any) -> Value | Refusal:
-        if type(value) is str and _MONTH.fullmatch(value[:LONGEST_WORD]):
-            return value[:size]
+        if type(value) is str:
+            if usual_moment(value) is not None:
+                return value[:size]
+            if _MONTH.fullmatch(value[:LONGEST_WORD]):
+                return value[:size]
         moment = moment_of(value)
         return moment if isinstance(moment, Refusal) else moment.isoformat()[:size]
 
@@ -407,18 +426,31 @@ def moment_of(value: Any) -> datetime | Refusal:
 
     ISO text with a zone, the long JavaScript text, or milliseconds since 1970 (extended JSON, already unwrapped).
     """
+    if value.__class__ is str and (moment := usual_moment(value)) is not None:
+        return moment
     if value is None or value == "":
-        return Refusal.NOT_SET
+        return NOT_SET
     if type(value) is int:
         if not 0 <= value < 2**43:
             return Refusal.OUT_OF_RANGE
         moment = _EPOCH + timedelta(milliseconds=value)
         return moment if moment.year in YEARS else Refusal.OUT_OF_RANGE
     if type(value) is not str:
-        return Refusal.WRONG_TYPE
+        return WRONG_TYPE
     if len(value) > LONGEST_WORD:
         return Refusal.NOT_A_DATE
     return _from_text(value)
+
+
+def usual_moment(text: str) -> datetime | None:
+    """Return the moment of text as a server writes it, ``2026-08-03T12:10:31.265Z``; None where it has to be parsed."""
+    if len(text) != 24 or text[4:17:3] != "--T::" or text[19::4] != ".Z" or not text.isascii():
+        return None
+    try:
+        moment = datetime.fromisoformat(f"{text[:19]}Z")
+    except ValueError:
+        return None
+    return moment if text[20:23].isdigit() and moment.year in YEARS else None
 
 
 def _utc(text: str) -> datetime | Refusal:
@@ -426,7 +458,7 @@ def _utc(text: str) -> datetime | Refusal:
     if int(text[:4]) not in YEARS:
         return Refusal.OUT_OF_RANGE
     try:
-        return datetime.fromisoformat(text).replace(microsecond=0)
+        return datetime.fromisoformat(f"{text[:19]}Z")
     except ValueError:
         return Refusal.NOT_A_DATE
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 from rc_stats import disclosure
 from rc_stats.catalogue import PEOPLE_OPERATORS, Catalogue, Metric, Profile
 from rc_stats.errors import UnusableInput
-from rc_stats.operators import Refusal, Value
+from rc_stats.operators import NOT_SET, Refusal, Value
 from rc_stats.plan import Outcome, Plan, Slot
 from rc_stats.readers import Unprotected
 from rc_stats.wire import canonical, parse
@@ -35,6 +35,12 @@ class Held(Enum):
     MOMENT = "moment-withheld"
     FROZEN = "frozen"
     NO_PREVIOUS = "previous-unusable"
+
+    rule: str
+
+    def __init__(self, rule: str) -> None:
+        """Keep the code as a plain attribute."""
+        self.rule = rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,13 +266,13 @@ class Protection:
 
     def _of(self, figures: Mapping[int, Outcome], operator: str) -> Iterator[tuple[int, Slot, Any]]:
         """Yield the figures that *operator* protects; one that couldn't be read keeps its refusal."""
-        for index, outcome in figures.items():
-            slot = self.plan.slots[index]
-            if slot.metric.operator != operator or outcome is None:
+        for index, slot in self.plan.people_by[operator]:
+            outcome = figures.get(index)
+            if outcome is None:
                 continue
             if isinstance(outcome, Unprotected):
                 yield index, slot, outcome.figure
-            elif isinstance(outcome, Refusal) and outcome is not Refusal.NOT_SET:
+            elif isinstance(outcome, Refusal) and outcome is not NOT_SET:
                 self.values[index] = None if slot.is_silent else outcome
             else:
                 self._settle(index, None, _HELD[operator])

@@ -14,7 +14,7 @@ from typing import Any, Final
 from rc_stats import operators, readers
 from rc_stats.catalogue import PEOPLE_OPERATORS, Catalogue, Metric, Profile, Treatment, default_emit
 from rc_stats.findings import REFUSED_AS, Action, Finding, known_words
-from rc_stats.operators import Operator, Refusal, Value, Vocabulary
+from rc_stats.operators import NOT_SET, WRONG_TYPE, Operator, Refusal, Value, Vocabulary
 from rc_stats.policy import DataType
 from rc_stats.readers import Reader, Unprotected
 from rc_stats.wire import unwrap
@@ -53,9 +53,10 @@ class Node:
         metric: The entry whose path ends here.
         slots: Indices of the slots that read here.
         stays: What to say of a value here that never leaves, or not in this profile.
-        below: The same of every path below.
+        below: The same of every path below, by path.
         types: Python types that a value here may have without being news.
-        is_plain: A leaf that is read by a slot: of an expected type, there is nothing more to say of it.
+        leaves: By key, the children that end here: their types, and what to say of a value of one of these, which is
+            nothing where the slot that reads it says it, or where it is said of the whole list.
     """
 
     path: str
@@ -65,9 +66,14 @@ class Node:
     metric: Metric | None = None
     slots: list[int] = field(default_factory=list)
     stays: Finding | None = None
-    below: frozenset[Finding] = frozenset()
+    below: dict[str, Finding] = field(default_factory=dict)
     types: frozenset[type] = frozenset()
-    is_plain: bool = False
+    leaves: dict[str, tuple[frozenset[type], Finding | None]] = field(default_factory=dict)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether nothing lies below."""
+        return self.metric is not None and not self.children and self.items is None and self.any_key is None
 
 
 class Plan:
@@ -96,7 +102,6 @@ class Plan:
             if treatment is not None and (not treatment.withhold or metric.linked in linked):
                 self._place(default_emit(metric.path)).slots.append(len(slots))
                 slots.append(_slot(catalogue, metric, treatment))
-                node.is_plain = default_emit(metric.path) == metric.path and metric.operator != "length"
         self.slots = tuple(slots)
         _gather(self.root)
         self._echo()
@@ -104,13 +109,18 @@ class Plan:
         self.index_of = {slot.metric.emit: index for index, slot in enumerate(slots)}
         bases = {path for slot in slots for path in (slot.metric.of, *slot.metric.less)} | {catalogue.facts.people}
         self.totals = {m.path: m for m in catalogue.metrics.values() if m.path in bases and m.operator == "count"}
+        self.said = tuple(slot.finding for slot in slots)
         self.people = tuple(i for i, slot in enumerate(slots) if slot.metric.operator in PEOPLE_OPERATORS)
+        self.people_by = {
+            operator: tuple((i, slots[i]) for i in self.people if slots[i].metric.operator == operator)
+            for operator in PEOPLE_OPERATORS
+        }
         self.conditions = tuple(
             (slot.treatment.needs_people, index) for index, slot in enumerate(slots) if slot.treatment.needs_people
         )
         self._reads = _compiled(self.root, self.slots)
         self._layouts: dict[tuple[frozenset[DataType], frozenset[str]], _Layout] = {}
-        self._outcomes: dict[tuple[int, Refusal], Finding] = {}
+        self._outcomes: list[dict[str, Finding]] = [{} for _ in slots]
 
     def _place(self, path: str) -> Node:
         node = self.root
@@ -149,6 +159,8 @@ class Plan:
         """
         layout = self._layouts.get((wanted, without))
         if layout is None:
+            if len(self._layouts) >= _MOST_LAYOUTS:
+                self._layouts.clear()
             layout = self._layouts[wanted, without] = _layout(self.slots, wanted, without)
         statistics: dict[str, Any] = {}
         groups, tables = layout
@@ -173,18 +185,29 @@ class Plan:
 
     def outcome(self, index: int, refusal: Refusal) -> Finding:
         """Return the finding for slot *index* where its operator refused."""
-        key = (index, refusal)
-        if key not in self._outcomes:
-            action = REFUSED_AS.get(refusal, Action.WRONG_TYPE)
-            self._outcomes[key] = Finding(self.slots[index].metric.path, action, refusal.value)
-        return self._outcomes[key]
+        return self._outcomes[index].get(refusal.rule) or self._found(
+            index, REFUSED_AS.get(refusal, Action.WRONG_TYPE), refusal.rule
+        )
+
+    def withheld(self, index: int, rule: str) -> Finding:
+        """Return the finding for slot *index* where *rule* keeps its value here."""
+        return self._outcomes[index].get(rule) or self._found(index, Action.WITHHELD, rule)
+
+    def _found(self, index: int, action: Action, rule: str) -> Finding:
+        """Return a finding for slot *index* that is made once; a rule has one action."""
+        found = self._outcomes[index][rule] = Finding(self.slots[index].metric.path, action, rule)
+        return found
 
 
-def _gather(node: Node) -> frozenset[Finding]:
+def _gather(node: Node, *, is_listed: bool = False) -> dict[str, Finding]:
     """Fill in what is said of the paths below *node*, and return that with its own."""
     inner = [*node.children.values(), *(n for n in (node.items, node.any_key) if n is not None)]
-    node.below = frozenset().union(*(_gather(child) for child in inner))
-    return node.below | ({node.stays} if node.stays is not None else set())
+    for child in inner:
+        node.below |= _gather(child, is_listed=is_listed or child is node.items)
+    node.leaves = {
+        key: (child.types, None if is_listed else child.stays) for key, child in node.children.items() if child.is_leaf
+    }
+    return node.below | ({node.path: node.stays} if node.stays is not None else {})
 
 
 Outcome = Value | Unprotected | Refusal | None
@@ -203,6 +226,9 @@ PLAIN: Final = frozenset({int, float, bool, str, list, type(None)})
 """Types of a parsed document that are certainly no map; a cheaper question than whether something is one."""
 
 _MISSING: Final = object()
+_MOST_LAYOUTS: Final = 1_000
+"""Ways to put a report together that are kept in mind; there is one for each way in which workspaces agreed."""
+
 _Layout = tuple[
     tuple[tuple[tuple[str, ...], tuple[tuple[int, str], ...]], ...], tuple[tuple[tuple[str, ...], int, str], ...]
 ]
@@ -259,14 +285,15 @@ def _compiled(node: Node, slots: Sequence[Slot]) -> _Reads:
                 containers.append((key, tuple(child.slots), inner))
         elif slots[index].metric.operator == "flag":
             flags.append((key, index))
-        elif _is_plain_count(slots[index]):
+        elif is_plain_count(slots[index]):
             counts.append((key, index, slots[index].metric.minimum, slots[index].metric.maximum))
         else:
             words.append((key, index))
     return _Reads(tuple(flags), tuple(counts), tuple(words), tuple(containers))
 
 
-def _is_plain_count(slot: Slot) -> bool:
+def is_plain_count(slot: Slot) -> bool:
+    """Say whether *slot* passes a whole number within bounds as it is."""
     as_is = Treatment(needs_people=slot.treatment.needs_people)
     return slot.metric.operator == "count" and slot.treatment == as_is and not slot.metric.fractional
 
@@ -277,21 +304,21 @@ def _read(  # noqa: PLR0912 - one loop for each shape of leaf, without a call fo
     get = container.get
     value: Any
     for key, index in reads.flags:
-        value = get(key, _MISSING)
-        if value is True or value is False:
+        value = get(key)
+        if value.__class__ is bool:
             values[index] = value
-        elif value is None:
-            values[index] = Refusal.NOT_SET
-        elif value is not _MISSING:
+        elif value is not None:
             values[index] = _leaf(slots[index].operator, value)
+        elif key in container:
+            values[index] = NOT_SET
     for key, index, minimum, maximum in reads.counts:
-        value = get(key, _MISSING)
+        value = get(key)
         if value.__class__ is int and minimum <= value <= maximum:
             values[index] = value
-        elif value is None:
-            values[index] = Refusal.NOT_SET
-        elif value is not _MISSING:
+        elif value is not None:
             values[index] = _leaf(slots[index].operator, value)
+        elif key in container:
+            values[index] = NOT_SET
     for key, index in reads.words:
         value = get(key, _MISSING)
         if value is not _MISSING:
@@ -317,7 +344,7 @@ def _container(value: Any, own: tuple[int, ...], inner: _Reads, slots: Sequence[
 
 def _leaf(operator: Operator | Reader, value: Any) -> Outcome:
     outcome = operator(value)
-    if outcome is Refusal.WRONG_TYPE and isinstance(value, Mapping):
+    if outcome is WRONG_TYPE and isinstance(value, Mapping):
         return operator(unwrap(value))
     return outcome
 
@@ -343,6 +370,18 @@ def _reader(metric: Metric, vocabulary: Vocabulary | None) -> Reader:
     return readers.people_in_rows(reader, inner) if inner else reader
 
 
+def counted(metric: Metric, treatment: Treatment) -> Operator:
+    """Return the operator of the numbers that *metric* counts or sums."""
+    return operators.count(
+        metric.minimum,
+        metric.maximum,
+        significant=treatment.significant,
+        step=treatment.step,
+        absent_zero=treatment.absent_zero,
+        fractional=metric.fractional,
+    )
+
+
 def _operator(catalogue: Catalogue, metric: Metric, treatment: Treatment) -> tuple[Operator | Reader, Action]:
     """Return the compiled operator of *metric* and what its finding says of a value that leaves."""
     is_rounded = treatment.significant is not None or treatment.step > 1
@@ -352,18 +391,11 @@ def _operator(catalogue: Catalogue, metric: Metric, treatment: Treatment) -> tup
     inner = metric.path.partition("[].")[2]
     match metric.operator:
         case "count" | "sum":
-            counted = operators.count(
-                metric.minimum,
-                metric.maximum,
-                significant=treatment.significant,
-                step=treatment.step,
-                absent_zero=treatment.absent_zero,
-                fractional=metric.fractional,
-            )
+            count = counted(metric, treatment)
             if metric.operator == "sum" and vocabulary is not None:
-                total = operators.total_by(metric.key, inner, vocabulary, metric.maximum, rounded=counted)
+                total = operators.total_by(metric.key, inner, vocabulary, metric.maximum, rounded=count)
                 return total, Action.COUNTED
-            return counted, Action.COARSENED if is_rounded or metric.fractional else Action.KEPT
+            return count, Action.COARSENED if is_rounded or metric.fractional else Action.KEPT
         case "flag":
             return operators.flag, Action.KEPT
         case "choice" if vocabulary is not None:

@@ -17,7 +17,7 @@ from rc_stats.operators import Refusal, Vocabulary, choice, count, moment_of
 from rc_stats.wire import unwrap
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unprotected:
     """
     A figure of people as the document has it. It must not leave.

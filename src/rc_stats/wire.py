@@ -18,9 +18,10 @@ from rc_stats.errors import UnusableInput
 MAX_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
 """What a MongoDB document can hold, so no real statistics document is larger."""
 
-_BOM = b"\xef\xbb\xbf"
+BOM: Final = b"\xef\xbb\xbf"
 _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _SAFE_WHOLE = 2**53
+_REFUSED: Final = object()
 
 
 def too_large(limit: int) -> UnusableInput:
@@ -36,7 +37,8 @@ def parse(data: bytes) -> Any:
     """
     Return the JSON value that *data* holds.
 
-    The last of duplicate keys counts, as in upstream's parser. NaN, Infinity and lone surrogates are not JSON.
+    As in upstream's parser, the last of duplicate keys counts, and a number that no double can hold is infinite; like
+    the infinities of extended JSON it is out of every range. NaN, Infinity and lone surrogates are not JSON.
 
     Args:
         data: UTF-8, with or without a byte order mark, at most :data:`MAX_DOCUMENT_BYTES`.
@@ -47,12 +49,25 @@ def parse(data: bytes) -> Any:
     """
     if len(data) > MAX_DOCUMENT_BYTES:
         raise too_large(MAX_DOCUMENT_BYTES)
-    data = data.removeprefix(_BOM)
+    data = data.removeprefix(BOM)
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         problem, line, column = error.msg, error.lineno, error.colno
-    raise _refusal(data, problem, line, column) from None
+    value = _infinite(data) if "infinity" in problem else _REFUSED
+    if value is _REFUSED:
+        raise _refusal(data, problem, line, column)
+    return value
+
+
+def _infinite(data: bytes) -> Any:
+    """Return what *data* holds, with numbers that orjson refuses; its parser takes integers of up to 4300 digits."""
+    import msgspec  # noqa: PLC0415 - no server writes such a number
+
+    try:
+        return msgspec.json.Decoder(float_hook=float).decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _REFUSED
 
 
 def _refusal(data: bytes, problem: str, line: int, column: int) -> UnusableInput:
@@ -117,6 +132,11 @@ def whole(value: float) -> int | None:
 def canonical(value: Any) -> bytes:
     """Return the canonical bytes of *value*: UTF-8, sorted keys, no spaces, one newline at the end."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+
+
+def as_written(data: bytes) -> orjson.Fragment:
+    """Return *data*, canonical JSON without its newline, as a value that :func:`canonical` takes as it is."""
+    return orjson.Fragment(data)
 
 
 def packaged(name: str) -> bytes:

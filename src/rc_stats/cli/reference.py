@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rc_stats.cli.streams import as_json, print_text
+from rc_stats.cli.streams import PROFILES, as_json, print_text
 from rc_stats.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,6 +58,13 @@ def _similar(path: str, catalogue: Catalogue) -> str:
 @click.option(
     "--capacity", "show_capacity", is_flag=True, help="How much a payload can tell at most, against its budget."
 )
+@click.option(
+    "--plan",
+    type=click.Choice(PROFILES),
+    is_flag=False,
+    flag_value="standard",
+    help="The Python by which many documents are read fast, in a profile; standard by default.",
+)
 @click.option("--lint", "lint", multiple=True, metavar="FILE", help="Check a catalogue of your own instead.")
 def metrics(
     *,
@@ -66,6 +73,7 @@ def metrics(
     leaving: bool | None,
     format_: str,
     show_capacity: bool,
+    plan: str | None,
     lint: tuple[str, ...],
 ) -> int:
     """List the catalogue: every path, and what becomes of it in each profile."""
@@ -79,6 +87,11 @@ def metrics(
 
         checked = read_catalogue([Path(name) for name in lint])
         print_text(f"{checked.name} version {checked.version}: {many(len(checked.metrics), 'metric')}, no problems.\n")
+        return 0
+    if plan is not None:
+        from rc_stats.listing import plan_listing
+
+        print_text(plan_listing(load_catalogue(), plan).text, is_machine=True)
         return 0
     catalogue, policy = load_catalogue(), load_policy()
     if show_capacity:

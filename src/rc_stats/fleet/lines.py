@@ -17,22 +17,18 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import orjson
 
 from rc_stats.anonymise import Anonymiser, not_an_object
 from rc_stats.catalogue import Profile, load_catalogue
 from rc_stats.consent import Consent, Terms, from_data
 from rc_stats.decision import Objections, Standing, Switches, Workspace
-from rc_stats.errors import MissingExtra, RcStatsError, UnusableInput, UsageError
+from rc_stats.errors import RcStatsError, UnusableInput, UsageError
 from rc_stats.findings import Action, Finding
 from rc_stats.gate import clear
 from rc_stats.policy import load_policy
 from rc_stats.wire import MAX_DOCUMENT_BYTES, parse, too_large
-
-try:
-    import msgspec
-except ModuleNotFoundError:
-    raise MissingExtra("fleet", "Deciding line by line") from None
 
 PARTS: Final = ("workspace", "consent", "statistics")
 """The keys of a line that are read."""
