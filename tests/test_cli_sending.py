@@ -68,6 +68,15 @@ def test_the_same_on_a_server(site: Site) -> None:
         assert [entry["kind"] for entry in site.history()] == ["consent", "report", "attempt", "receipt", "consent"]
 
 
+def test_looking_changes_no_server(site: Site) -> None:
+    """Every verb that only looks leaves a database as it was, where there is no store in it yet."""
+    with empty("postgresql", "command_line") as database:
+        site.configure(store=str(database.url))
+        looks = [["preview"], ["status"], ["send", "--dry-run"], ["history", "list"], ["history", "export"]]
+        assert [site.run(*look).code for look in looks] == [3, 3, 3, 0, 0]
+        assert database.run("SELECT 1 FROM information_schema.schemata WHERE schema_name = 'rc_stats'") == []
+
+
 def test_a_dry_run_changes_nothing(site: Site) -> None:
     """A dry run sends nothing and records nothing; before there is a store it doesn't make one."""
     done = site.run("send", "--dry-run")

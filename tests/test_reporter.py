@@ -269,6 +269,28 @@ def test_a_source_that_fails(life: Life) -> None:
     assert reporter.send_once().verdict is Verdict.SENT
 
 
+def test_a_source_that_breaks(life: Life, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a function raises is one error of ours, which holds none of its words; our own errors pass."""
+    caplog.set_level(logging.DEBUG)
+    reporter = life.agreed()
+    good = reporter.source
+    for raised in (ValueError("octopus-ltd"), KeyError("octopus-ltd"), RuntimeError("octopus-ltd")):
+
+        def broken(error: Exception = raised) -> bytes:
+            raise error
+
+        reporter.source = broken
+        with pytest.raises(UnusableInput, match=type(raised).__name__) as caught:
+            reporter.send_once()
+        assert caught.value.rule == "source-failed"
+        assert caught.value.__cause__ is None
+        assert caught.value.__context__ is None
+        assert "octopus" not in str(caught.value)
+    assert "octopus" not in caplog.text
+    reporter.source = good
+    assert reporter.send_once().verdict is Verdict.SENT
+
+
 def test_a_file_is_a_source(life: Life, tmp_path: Path) -> None:
     """A path is read anew each time, and of several documents the newest counts."""
     path = tmp_path / "today.json"
@@ -378,6 +400,35 @@ def test_a_pause_ends_by_itself(life: Life) -> None:
     life.clock.move(2 * DAY + HOUR / 2)
     assert reporter.send_once().verdict is Verdict.CLOSED
     life.clock.move(HOUR)
+    assert reporter.send_once().verdict is Verdict.SENT
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE entries SET details = replace(details, 'usage', 'usage ') WHERE kind = 'consent'",
+        "UPDATE field_sets SET body = '{}'",
+        "UPDATE entries SET digest = 'other' WHERE kind = 'consent'",
+    ],
+)
+def test_a_no_is_taken_whatever_was_there(database: Database, collector: Collector, damage: str) -> None:
+    """Where the stored yes was edited nothing leaves; a no is recorded all the same, and a new yes replaces it."""
+    life = Life(database, collector, clock=Clock())
+    reporter = life.agreed()
+    database.run(damage)
+    for ask in (reporter.send_once, reporter.preview, reporter.status):
+        with pytest.raises(StoreError, match="store-corrupt"):
+            ask()
+    with pytest.raises(StoreError, match="store-corrupt"):
+        reporter.opt_out(until=life.clock() + DAY)
+    offer = reporter.offer()
+    assert not offer.was_agreed
+    assert reporter.opt_out(by="admin")
+    assert reporter.send_once().verdict is Verdict.CLOSED
+    assert life.received == []
+    assert life.store().verify() != ()
+    reporter.opt_in(by="admin")
+    life.clock.move(2 * HOUR)
     assert reporter.send_once().verdict is Verdict.SENT
 
 

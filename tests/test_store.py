@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -671,6 +672,20 @@ def test_a_closed_store_refuses(database: Database) -> None:
     ]
     for call in calls:
         refused(call, "store-closed")
+
+
+def test_looking_makes_no_store(database: Database, tmp_path: Path) -> None:
+    """Opened only to look, what isn't there is missing and stays away: no file, no schema."""
+    for url in (database.url, tmp_path / "none" / "store.sqlite3"):
+        with pytest.raises(StoreError, match="store-missing"):
+            Store.open(url, create=False)
+    assert not (tmp_path / "none").exists()
+    if database.path is not None:
+        assert not database.path.exists()
+    else:
+        assert database.run("SELECT 1 FROM information_schema.schemata WHERE schema_name = 'rc_stats'") == []
+    Store.open(database.url).close()
+    assert Store.open(database.url, create=False).consent(NAME) == Consent()
 
 
 def test_an_export_is_json_lines(database: Database) -> None:

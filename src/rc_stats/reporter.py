@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from rc_stats.anonymise import Anonymiser, Evidence
 from rc_stats.catalogue import Change, field_changes
@@ -278,7 +278,7 @@ class Reporter:
             StoreError: The store can't be read.
         """
         scope = frozenset(scope)
-        agreed = self.store.last_grant(self._catalogue)
+        agreed = _unless_damaged(partial(self.store.last_grant, self._catalogue), None)
         seen = self._preview(Consent(), self.clock(), scope=scope)
         fields = agreed.fields.get(self.terms.profile, {}) if agreed else {}
         was_coarser = agreed is not None and (
@@ -310,7 +310,7 @@ class Reporter:
         Record a no, or a pause until *until*, and destroy what was not sent.
 
         It is recorded at once; from then on no request begins, on any instance. Then a request that had begun before
-        is waited for.
+        is waited for. A no needs nothing of what was said before: it is taken also where that is damaged.
 
         Policy: privacy-policy@2023-01-05#toggle, #rights-restrict.
 
@@ -321,8 +321,11 @@ class Reporter:
         Returns:
             Whether none is under way any more. If not, one may still arrive.
         """
-        consent, now = self.store.consent(self._catalogue), self.clock()
-        changed = consent.withdraw(at=now, by=by) if until is None else consent.restrict(until=until, at=now, by=by)
+        now, said = self.clock(), partial(self.store.consent, self._catalogue)
+        if until is None:
+            changed = _unless_damaged(said, Consent()).withdraw(at=now, by=by)
+        else:
+            changed = said().restrict(until=until, at=now, by=by)
         self.store.record_consent(self._catalogue, changed)
         _LOG.info("consent %s", "paused" if until else changed.state)
         return self.store.settle(seconds=seconds)
@@ -574,9 +577,37 @@ def _logged(outcome: Outcome) -> Outcome:
     return outcome
 
 
+_T = TypeVar("_T")
+
+
+def _unless_damaged(read: Callable[[], _T], otherwise: _T) -> _T:
+    """Return what *read* finds in the store, or *otherwise* if that was edited or cut off."""
+    try:
+        return read()
+    except StoreError as error:
+        if error.rule != "store-corrupt":
+            raise
+    return otherwise
+
+
 def _read(source: Source) -> Document | bytes | Mapping[str, Any]:
+    """
+    Return what *source* gives.
+
+    Raises:
+        UnusableInput: Also ``source-failed`` for a function that raises what is not an error of ours: its words may
+            hold values of the document, so only the kind of error is told.
+    """
     if callable(source):
-        return source()
+        try:
+            return source()
+        except RcStatsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the daily round
+            kind = type(error).__name__
+        raise UnusableInput(
+            f"The source failed with {kind}.", rule="source-failed", remedy="Call it yourself to see the whole error."
+        )
     try:
         file = Path(source).open("rb")  # noqa: SIM115 - an error of opening is told apart from one of reading
     except OSError as error:

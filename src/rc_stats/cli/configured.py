@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from rc_stats import locations
+from rc_stats.errors import StoreError
 
 if TYPE_CHECKING:
     from rc_stats.configuration import Loaded, Settings
@@ -46,7 +47,12 @@ def store_if_any(settings: Settings | None) -> Store | None:
         return None
     from rc_stats.store import Store
 
-    return Store.open(url, workspace=name)
+    try:
+        return Store.open(url, workspace=name, create=False)
+    except StoreError as error:  # of a server's database only the server knows whether it holds a store
+        if error.rule != "store-missing":
+            raise
+        return None
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class Store:
         self._is_open = True
 
     @classmethod
-    def open(cls, url: str | Path | None = None, *, workspace: str = "default") -> Store:
+    def open(cls, url: str | Path | None = None, *, workspace: str = "default", create: bool = True) -> Store:
         """
         Open the store, and make it or bring its tables up to date where needed.
 
@@ -58,13 +58,15 @@ class Store:
             url: A file, ``sqlite:///FILE`` or ``postgresql://USER@HOST/DATABASE``; by default a file in the directory
                 where this system keeps the state of a user's programs. Files are the owner's alone (mode 0600).
             workspace: Tells several workspaces in one database apart; a name of your own.
+            create: Make it if there is none. Without, nothing is made by looking.
 
         Raises:
             UsageError: ``store-url`` or ``workspace``.
             MissingExtra: The driver of PostgreSQL is not installed.
-            StoreError: Also ``store-newer`` and ``store-foreign`` for a database that is not to be touched.
+            StoreError: Also ``store-newer`` and ``store-foreign`` for a database that is not to be touched, and
+                ``store-missing`` for one that was not to be made.
         """
-        return cls(_opened(url), _name(workspace, "workspace"))
+        return cls(_opened(url, create=create), _name(workspace, "workspace"))
 
     def close(self) -> None:
         """Refuse all further use."""
@@ -379,8 +381,8 @@ class Store:
 
 
 @guarded
-def _opened(url: str | Path | None) -> Database:
-    return open_database(url)
+def _opened(url: str | Path | None, *, create: bool) -> Database:
+    return open_database(url, create=create)
 
 
 def _name(text: str, what: str) -> str:

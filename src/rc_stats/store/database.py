@@ -153,17 +153,25 @@ _WITHOUT_LIMIT: Final = text(
 )
 
 
-def open_database(url: str | Path | None) -> Database:
+def open_database(url: str | Path | None, *, create: bool = True) -> Database:
     """
     Return the database at *url*, with tables of the newest version.
 
+    Args:
+        create: Make it if there is none, or nothing in it.
+
     Raises:
         UsageError: ``store-url``.
+        StoreError: ``store-missing`` if it was not to be made.
     """
     address = _address(url)
+    if not create and isinstance(address, Path) and not address.exists():
+        raise fault("store-missing")
     database = _postgresql(address) if isinstance(address, URL) else _sqlite(address)
     with database.reading() as connection:
         is_current = schema.is_current(connection)
+        if not create and not is_current and schema.is_empty(connection):
+            raise fault("store-missing")
     if database.path is not None:
         # Not before it is known to be ours.
         for name in ("", "-wal", "-shm", ".wire"):

@@ -33,6 +33,7 @@ _TEXTS: Final = {
         "The store is locked by another process.",
         "Try again; if it stays locked, look for a process that hangs.",
     ),
+    "store-missing": ("There is no store yet.", "The first opt-in or opt-out makes it."),
     "store-newer": ("The store was written by a newer version of rc-stats.", "Update rc-stats on this machine."),
     "store-read-only": (
         "The store can't be written.",

@@ -186,6 +186,11 @@ def is_current(connection: Connection) -> bool:
     return True
 
 
+def is_empty(connection: Connection) -> bool:
+    """Say whether the database holds no table, neither ours nor anybody's."""
+    return not _tables(connection)
+
+
 def migrate(connection: Connection) -> None:
     """Bring the database to the newest version, in the transaction of *connection*, which must be the only writer."""
     if is_current(connection):  # another instance was faster
