@@ -144,6 +144,12 @@ BROKEN_METRICS: list[tuple[str, Metric]] = [
     ("sentence", replace(SOUND["count"], says="Boats.")),
     ("sentence", replace(SOUND["count"], says="how many boats there are.")),
     ("sentence", replace(SOUND["count"], says="")),
+    ("printable", replace(SOUND["count"], says="How many\x1b[31m boats.")),
+    ("printable", replace(SOUND["count"], unit="boats\x1b[2J")),
+    ("printable", replace(SOUND["count"], section="Boats\n")),
+    ("printable", replace(SOUND["count"], source="boats.ts\x07")),
+    ("printable", replace(SOUND["count"], useful="To know \u202eboats.")),
+    ("printable", replace(SOUND["drop"], reason="a boat\u2066s name")),
     ("purpose", replace(SOUND["count"], useful="")),
     ("purpose", replace(SOUND["drop"], reason="")),
     ("unit", replace(SOUND["count"], unit="")),
@@ -253,6 +259,11 @@ BROKEN_CATALOGUES: dict[str, list[tuple[Callable[[], Catalogue], str]]] = {
     "clause": [
         (lambda: catalogue(kinds={**KINDS, "setting": replace(KINDS["setting"], clause="unknown")}), "kind setting"),
     ],
+    "titles": [
+        (lambda: catalogue(name="boats\x1b[31m"), "name"),
+        (lambda: catalogue(title="Boats\n"), "title"),
+        (lambda: catalogue(kinds={**KINDS, "setting": replace(KINDS["setting"], label="\u202ea")}), "kind setting"),
+    ],
     "words": [
         (lambda: catalogue(vocabularies=_places(members=("hill", "Hill", "marsh", "moor"))), "vocabulary places"),
         (lambda: catalogue(vocabularies=_places(members=("hill", "hill", "marsh", "moor"))), "vocabulary places"),
@@ -269,6 +280,8 @@ BROKEN_CATALOGUES: dict[str, list[tuple[Callable[[], Catalogue], str]]] = {
         (lambda: catalogue(bands=_memory(fine=Bands("GiB", 1, (2, 4), ("a", "b")))), "bands memory"),
         (lambda: catalogue(bands=_memory(fine=Bands("GiB", 1, (2, 4), ("a", "b", "a")))), "bands memory"),
         (lambda: catalogue(bands=_memory(coarse=Bands("GiB", 1, (3,), ("d", "e")))), "bands memory"),
+        (lambda: catalogue(bands=_memory(fine=Bands("GiB", 1, (2, 4), ("a", "b", "\x1b[2J")))), "bands memory"),
+        (lambda: catalogue(bands=_memory(fine=Bands("GiB", 1, (2, 4), ("a", "b", "c" * 61)))), "bands memory"),
     ],
     "capacity": [(lambda: replace(catalogue(), capacity={Profile.EXACT: 0}), "profile exact")],
     "facts": [

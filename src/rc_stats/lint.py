@@ -43,7 +43,8 @@ class Problem:
 
     def __str__(self) -> str:
         """Return the problem as one line."""
-        return f"{self.where}: {self.what} ({self.check})"
+        where = self.where if self.where.isprintable() else ascii(self.where)
+        return f"{where}: {self.what} ({self.check})"
 
 
 Context = tuple[Catalogue, Policy]
@@ -74,6 +75,13 @@ def _free_text(metric: Metric, _: Context) -> Iterator[str]:
 def _sentence(metric: Metric, _: Context) -> Iterator[str]:
     if not metric.says.endswith(".") or len(metric.says) < 12 or not metric.says[0].isupper():
         yield "needs one plain sentence in 'says'"
+
+
+def _printable(metric: Metric, _: Context) -> Iterator[str]:
+    """Ask for texts that a terminal prints as they are: no escapes, and no marks that turn the direction of writing."""
+    told = (metric.path, metric.emit, metric.section, metric.unit, metric.says, metric.useful, metric.reason)
+    if not all(text.isprintable() for text in (*told, metric.source, metric.privacy, metric.first, metric.last)):
+        yield "has a text with a character that can't be printed"
 
 
 def _purpose(metric: Metric, _: Context) -> Iterator[str]:
@@ -207,6 +215,16 @@ def _one_type_each(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]
             yield metric.path, "shares its first key with a metric of another data type"
 
 
+def _titles(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]:
+    for where, text in (
+        ("name", catalogue.name),
+        ("title", catalogue.title),
+        *((f"kind {kind.name}", f"{kind.name}{kind.label}") for kind in catalogue.kinds.values()),
+    ):
+        if not text.isprintable():
+            yield where, "has a character that can't be printed"
+
+
 def _clauses(catalogue: Catalogue, policy: Policy) -> Iterator[tuple[str, str]]:
     for kind in catalogue.kinds.values():
         if kind.clause not in policy.clauses:
@@ -222,11 +240,15 @@ def _words(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]:
         if not stood_for <= set(vocabulary.members):
             yield f"vocabulary {name}", "lets something stand for a word that is not listed"
         every = [*vocabulary.members, *(g for groups in vocabulary.groups.values() for g in groups.values())]
-        if any(not 0 < len(word) <= 60 or not word.isascii() or not word.isprintable() for word in every):
+        if not all(map(_is_plain_word, every)):
             yield f"vocabulary {name}", "has a member that is no short plain word"
         for grouping, groups in vocabulary.groups.items():
             if not set(groups) <= set(vocabulary.members):
                 yield f"vocabulary {name}", f"grouping {grouping} names a word that is not listed"
+
+
+def _is_plain_word(word: str) -> bool:
+    return 0 < len(word) <= 60 and word.isascii() and word.isprintable()
 
 
 def _buckets(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]:
@@ -236,6 +258,8 @@ def _buckets(catalogue: Catalogue, _: Policy) -> Iterator[tuple[str, str]]:
                 yield f"bands {name}", "needs rising edges and one more name than edges"
             if len(set(buckets.names)) != len(buckets.names):
                 yield f"bands {name}", "has a name twice"
+            if not all(map(_is_plain_word, buckets.names)):
+                yield f"bands {name}", "has a name that is no short plain word"
         if not set(bands["coarse"].edges) <= set(bands["fine"].edges):
             yield f"bands {name}", "coarse edges must be among the fine ones"
 
@@ -264,6 +288,7 @@ METRIC_CHECKS: Final[Mapping[str, MetricCheck]] = {
     "operator": _operator,
     "free-text": _free_text,
     "sentence": _sentence,
+    "printable": _printable,
     "purpose": _purpose,
     "unit": _unit,
     "provenance": _provenance,
@@ -280,6 +305,7 @@ METRIC_CHECKS: Final[Mapping[str, MetricCheck]] = {
 CATALOGUE_CHECKS: Final[Mapping[str, CatalogueCheck]] = {
     "unique-emit": _unique_emits,
     "one-data-type": _one_type_each,
+    "titles": _titles,
     "clause": _clauses,
     "words": _words,
     "buckets": _buckets,
