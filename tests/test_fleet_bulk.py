@@ -538,7 +538,6 @@ def children() -> list[int]:
 
 
 MISSING = {
-    "msgspec": ("import rc_stats.fleet.lines", "fleet"),
     "pyarrow": ("import rc_stats.fleet.batches", "fleet"),
     "distributed": ("import rc_stats.fleet.cluster", "fleet"),
     "rich": ("import rc_stats.fleet.progress", "cli"),

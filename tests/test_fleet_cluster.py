@@ -96,6 +96,16 @@ def test_the_same_bytes_as_of_one_process(cluster: LocalCluster, tmp_path: Path)
     assert written(tmp_path / "cluster.jsonl.zst") == (payloads, decisions + fault)
 
 
+def test_relative_names(cluster: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is relative here is the same file to a worker, whose current directory is another."""
+    (tmp_path / "out [1]").mkdir()
+    (tmp_path / "out [1]" / "a.jsonl").write_bytes(joined(LIGHT))
+    monkeypatch.chdir(tmp_path / "out [1]")
+    run(["*.jsonl"], "payloads", agreed(), scheduler=cluster.address, size=SIZE)
+    payloads, decisions = expected([LIGHT], agreed())
+    assert written(tmp_path / "out [1]" / "payloads") == (payloads, decisions)
+
+
 def test_the_verb_on_a_cluster(cluster: LocalCluster, tmp_path: Path) -> None:
     """The verb takes a scheduler's address, inputs and outputs by URL, and standard input."""
     (tmp_path / "a.jsonl").write_bytes(joined(LIGHT))

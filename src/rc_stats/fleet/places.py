@@ -72,10 +72,14 @@ def places_of(names: Iterable[str]) -> list[Place]:
 
 
 def _local_names(name: str) -> list[str]:
-    if name == STANDARD_INPUT or not glob.has_magic(name) or os.path.lexists(name):
+    """Return absolute names: a worker elsewhere on the machine, or of a cluster, has another current directory."""
+    if name == STANDARD_INPUT:
         return [name]
-    found = glob.glob(name, recursive=True)  # noqa: PTH207 - a path's own glob takes no absolute pattern
-    return sorted(path for path in found if not Path(path).is_dir()) or [name]
+    found = [name]
+    if glob.has_magic(name) and not os.path.lexists(name):
+        matching = glob.glob(name, recursive=True)  # noqa: PTH207 - a path's own glob takes no absolute pattern
+        found = sorted(path for path in matching if not Path(path).is_dir()) or found
+    return [os.path.abspath(path) for path in found]  # noqa: PTH100 - resolving would follow links
 
 
 def _remote_names(url: str) -> list[str]:
