@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help preview test check coverage audit compile docs docs-metrics bench bench-smoke mutants clean
+.PHONY: help preview test check coverage audit crash compile docs docs-metrics bench bench-smoke mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ coverage: $(READY) ## Run the whole suite and measure which branches it takes
 
 audit: $(READY) ## Attack the payloads of many random workspaces
 	$(BIN)/python tests/long_audit.py
+
+crash: $(READY) ## Kill, stop and race the reporter at every instant (a sample of them is part of the suite)
+	RCSTATS_TEST_CRASHES=1 $(BIN)/python -m pytest --numprocesses auto tests/test_crashes.py tests/test_machine.py
 
 compile: $(READY) ## Compile the reviewed TOML of catalogue and policy
 	$(BIN)/python -m rc_stats.authoring

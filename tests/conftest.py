@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
@@ -110,3 +111,12 @@ def catalogue() -> Catalogue:
 def policy() -> Policy:
     """Return the packaged policy."""
     return load_policy()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Add up what the tests have counted: crashes survived, races run."""
+    counts: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("passed", []):
+        counts.update({name: number for name, number in report.user_properties if isinstance(number, int)})
+    for name, number in sorted(counts.items()):
+        terminalreporter.write_line(f"{name}: {number}")

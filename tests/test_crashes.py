@@ -11,7 +11,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import psycopg
@@ -71,13 +71,21 @@ def check_sent_once(life: Life) -> None:
     assert kinds.count("receipt") >= 1
 
 
+Record = Callable[[str, object], None]
+"""Notes a count, for the summary of a run."""
+
+CRASHES = "processes killed"
+STOPS = "processes stopped for longer than their lease"
+RACES = "races run"
+
+
 def instants(database: Database, step: int) -> Iterator[int]:
     """Give numbers of instants, until the caller has seen that there are no more; fewer where each takes longer."""
     start = 1 if database.path else 5
     return itertools.count(start, 1 if EVERY else step if database.path else 2 * step)
 
 
-def test_killed_at_every_instant(database: Database, collector: Collector) -> None:
+def test_killed_at_every_instant(database: Database, collector: Collector, record_property: Record) -> None:
     """A restart after a crash at any instant delivers the period, under one key, with the bytes that were frozen."""
     crashes = 0
     for life, at in zip(lives(database, collector), instants(database, 9), strict=False):
@@ -89,24 +97,31 @@ def test_killed_at_every_instant(database: Database, collector: Collector) -> No
         check_sent_once(life)
     assert crashes > 5, "there are that many instants at least"
     check_sent_once(life)
+    record_property(CRASHES, crashes)
 
 
-def test_killed_again_and_again(database: Database, collector: Collector) -> None:
+def test_killed_again_and_again(database: Database, collector: Collector, record_property: Record) -> None:
     """A process that dies at each start, a little later every time, delivers in the end, under one key."""
     life = next(lives(database, collector))
     collector.then(reset(), reply(503), reset(reads=False))
+    crashes = 0
     for at in itertools.count(1, 1 if EVERY else 17):
-        if not run(life.reporter().send_once, at=at) and life.store().ended(NAME, PERIOD):
+        was_killed = run(life.reporter().send_once, at=at)
+        if not was_killed and life.store().ended(NAME, PERIOD):
             break
+        crashes += was_killed
         time.sleep(LEASE * 1.2)
     check_sent_once(life)
+    record_property(CRASHES, crashes)
 
 
-def test_killed_and_opted_out(database: Database, collector: Collector) -> None:
+def test_killed_and_opted_out(database: Database, collector: Collector, record_property: Record) -> None:
     """After a crash at any instant and an opt-out that returned, nothing is sent any more."""
+    crashes = 0
     for life, at in zip(lives(database, collector), instants(database, 20), strict=False):
         if not run(lambda life=life: life.reporter().send_once(), at=at):  # type: ignore[misc]
             break
+        crashes += 1
         assert life.reporter().opt_out(seconds=20)
         before = collector.count
         assert later(life).send_once().verdict in (Verdict.CLOSED, Verdict.ALREADY_SENT, Verdict.ENDED)
@@ -115,10 +130,12 @@ def test_killed_and_opted_out(database: Database, collector: Collector) -> None:
         assert store.pending(NAME) == ()
         assert store.verify() == ()
         assert len(life.keys) <= 1
+    record_property(CRASHES, crashes)
 
 
-def test_killed_while_opting_out(database: Database, collector: Collector) -> None:
+def test_killed_while_opting_out(database: Database, collector: Collector, record_property: Record) -> None:
     """An opt-out that is killed has happened wholly or not at all; repeated, it holds."""
+    crashes = 0
     for life, at in zip(lives(database, collector), instants(database, 8), strict=False):
         collector.then(reset())
         Life(**{**vars(life), "options": {"attempts": 1}}).reporter().send_once()
@@ -134,20 +151,25 @@ def test_killed_while_opting_out(database: Database, collector: Collector) -> No
         assert store.verify() == ()
         if not was_killed:
             break
+        crashes += 1
+    record_property(CRASHES, crashes)
 
 
-def test_stopped_longer_than_the_lease(database: Database, collector: Collector) -> None:
+def test_stopped_longer_than_the_lease(database: Database, collector: Collector, record_property: Record) -> None:
     """An instance that sleeps at any instant while another takes over does no harm when it wakes up."""
+    stops = 0
     for life, at in zip(lives(database, collector), instants(database, 20), strict=False):
         pid = fork(lambda life=life: life.reporter().send_once(), at=at, act=pause)  # type: ignore[misc]
         if not is_stopped(pid):
             break
+        stops += 1
         if not is_locked(life):
             later(life).send_once()
         os.kill(pid, signal.SIGCONT)
         assert wait(pid) == 0
         later(life).send_once()
         check_sent_once(life)
+    record_property(STOPS, stops)
 
 
 def is_locked(life: Life) -> bool:
@@ -163,13 +185,14 @@ def is_locked(life: Life) -> bool:
     return False
 
 
-def test_opted_out_while_an_instance_sleeps(database: Database, collector: Collector) -> None:
+def test_opted_out_while_an_instance_sleeps(database: Database, collector: Collector, record_property: Record) -> None:
     """Whenever an opt-out says that nothing is under way, nothing comes, whoever slept at whatever instant."""
-    answers = set()
+    answers, stops = set(), 0
     for life, at in zip(lives(database, collector), instants(database, 20), strict=False):
         pid = fork(lambda life=life: life.reporter().send_once(), at=at, act=pause)  # type: ignore[misc]
         if not is_stopped(pid):
             break
+        stops += 1
         if not is_locked(life):
             is_settled = life.reporter().opt_out(seconds=0.05)
             answers.add(is_settled)
@@ -183,18 +206,24 @@ def test_opted_out_while_an_instance_sleeps(database: Database, collector: Colle
         assert life.store().verify() == ()
         assert len(life.keys) <= 1
     assert True in answers
+    record_property(STOPS, stops)
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_instances_race(database: Database, collector: Collector, count: int) -> None:
+def test_instances_race(database: Database, collector: Collector, count: int, record_property: Record) -> None:
     """Several instances that start at once send the period once, also while some of them die."""
-    for number, life in enumerate(itertools.islice(lives(database, collector), 12 if EVERY else 4), 1):
+    crashes, rounds = 0, 12 if EVERY else 4
+    for number, life in enumerate(itertools.islice(lives(database, collector), rounds), 1):
         life.lease_seconds = LEASE if number % 2 else 20.0
         work = lambda life=life: life.reporter().send_once()  # noqa: E731 - one word for all
         pids = [fork(work, at=7 * number + 11 * index if index % 2 else 0, act=die) for index in range(count)]
-        assert {wait(pid) for pid in pids} <= {0, -signal.SIGKILL}
+        ends = [wait(pid) for pid in pids]
+        assert set(ends) <= {0, -signal.SIGKILL}
+        crashes += ends.count(-signal.SIGKILL)
         life.lease_seconds = LEASE
         if life.store().ended(NAME, PERIOD) is None:
             life.database.run("UPDATE leases SET lasts = 1")
             later(life).send_once()
         check_sent_once(life)
+    record_property(RACES, rounds)
+    record_property(CRASHES, crashes)
