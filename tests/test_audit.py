@@ -14,7 +14,8 @@ import pytest
 
 from rc_stats import Anonymiser, Catalogue, Profile, load_catalogue
 from rc_stats import audit as audit_module
-from rc_stats.audit import Audit, Bound, attack, attack_series, naive
+from rc_stats.audit import WINDOWS, Audit, Bound, attack, attack_series, naive, program
+from rc_stats.audit.knowledge import at
 from rc_stats.cli import run
 from rc_stats.disclosure import UNLISTED
 from rc_stats.errors import MissingExtra
@@ -107,7 +108,7 @@ def test_something_is_shown() -> None:
     for seed in range(24):
         report = anonymiser(Profile.EXACT)(workspace(seed).document(DAY), findings=False).statistics()
         for path in shown:
-            shown[path] += audit_module._at(report, path) is not None
+            shown[path] += at(report, path) is not None
     assert min(shown.values()) >= 3
 
 
@@ -159,7 +160,7 @@ def attack_on_two_days(catalogue: Catalogue) -> Audit:
 def test_smallest_series_in_exact() -> None:
     """A week's count that grows by one says nothing of how few were there yesterday, as it is told once a month."""
     audit = attack_on_two_days(CATALOGUE)
-    assert {bound.day for bound in audit.bounds if bound.path in audit_module.WINDOWS} <= {0}
+    assert {bound.day for bound in audit.bounds if bound.path in WINDOWS} <= {0}
     assert audit.failures == ()
 
 
@@ -311,6 +312,6 @@ def test_scipy_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(name: str) -> Iterator[None]:
         raise ImportError(name)
 
-    monkeypatch.setattr(audit_module, "import_module", refuse)
+    monkeypatch.setattr(program, "import_module", refuse)
     with pytest.raises(MissingExtra, match=r"rc-stats\[audit\]"):
         attack({"totalUsers": 60}, CATALOGUE, Profile.EXACT)
