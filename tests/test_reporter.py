@@ -17,9 +17,9 @@ import pytest
 from collector import Collector, Identity, hang, hold, redirect, reply, reset
 from rc_stats.catalogue import Profile
 from rc_stats.errors import RcStatsError, StoreError, TransportError, UnusableInput, UsageError
-from rc_stats.gate import Switches
+from rc_stats.gate import Switches, Workspace
 from rc_stats.policy import DataType, WorkspaceKind
-from rc_stats.reporter import KEPT_DAYS, Outcome, Verdict
+from rc_stats.reporter import KEPT_DAYS, Outcome, Reporter, Verdict
 from reporting import DAY, NAME, NOW, TERMS, Clock, Life
 from sending import on_the_wire
 from stores import KINDS, Database, empty
@@ -466,6 +466,13 @@ def test_an_offer_names_what_changed(life: Life) -> None:
     assert life.reporter().offer().is_finer
     with Collector(identity=Identity.PLAIN) as other:
         assert Life(life.database, other, clock=life.clock).reporter().offer().is_new_recipient
+
+
+def test_with_five_parts_alone(life: Life) -> None:
+    """Source, workspace, store, transport and clock are enough: the terms are the packaged ones, and no switch is on."""
+    reporter = Reporter(life.document, Workspace(WorkspaceKind.REGISTERED), life.store(), life.transport(), life.clock)
+    assert (reporter.terms, reporter.recipient) == (TERMS, TERMS.policy.recipient)
+    assert reporter.send_once().verdict is Verdict.CLOSED
 
 
 def test_status(database: Database, collector: Collector) -> None:

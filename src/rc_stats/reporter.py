@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from rc_stats.anonymise import Anonymiser, Evidence
-from rc_stats.catalogue import Change, field_changes
+from rc_stats.catalogue import Change, field_changes, load_catalogue
 from rc_stats.consent import DEFAULT_SCOPE, Consent, Terms
 from rc_stats.errors import (
     GateClosed,
@@ -35,7 +35,7 @@ from rc_stats.errors import (
 )
 from rc_stats.gate import Decision, Payload, Switches, Workspace, confirm, decide, period_of, resume
 from rc_stats.people import read_previous
-from rc_stats.policy import DataType, Recipient
+from rc_stats.policy import DataType, Recipient, load_policy
 from rc_stats.previewing import Preview, preview
 from rc_stats.sources import Document, read_newest
 
@@ -204,7 +204,7 @@ class Reporter:
         store: The consent, the ledger and the lease.
         transport: Delivers payloads.
         clock: Returns now, with a time zone.
-        terms: Policy, catalogue and profile.
+        terms: Policy, catalogue and profile; by default the packaged ones, in the default profile.
         switches: Returns the kill switches; asked each time, none by default.
         recipient: The policy's by default.
         lease_seconds: How long this instance may be silent before another takes over.
@@ -219,7 +219,7 @@ class Reporter:
         transport: Sender,
         clock: Callable[[], datetime],
         *,
-        terms: Terms,
+        terms: Terms | None = None,
         switches: Callable[[], Switches] = Switches,
         recipient: Recipient | None = None,
         lease_seconds: float = LEASE_SECONDS,
@@ -231,7 +231,7 @@ class Reporter:
         self.store = store
         self.transport = transport
         self.clock = clock
-        self.terms = terms
+        self.terms = terms = terms or Terms(load_policy(), load_catalogue())
         self.switches = switches
         self.recipient = recipient or terms.policy.recipient
         self._lease_seconds = lease_seconds
