@@ -469,7 +469,7 @@ def test_an_offer_names_what_changed(life: Life) -> None:
 
 
 def test_with_five_parts_alone(life: Life) -> None:
-    """Source, workspace, store, transport and clock are enough: the terms are the packaged ones, and no switch is on."""
+    """Source, workspace, store, transport and clock are enough: the terms are the packaged ones, no switch is on."""
     reporter = Reporter(life.document, Workspace(WorkspaceKind.REGISTERED), life.store(), life.transport(), life.clock)
     assert (reporter.terms, reporter.recipient) == (TERMS, TERMS.policy.recipient)
     assert reporter.send_once().verdict is Verdict.CLOSED
