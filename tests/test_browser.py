@@ -23,7 +23,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from pages import DAY, NAME, NOW, Desk, desk, let_in, served, small
-from rc_stats.reporter import Verdict
+from rc_stats.outcome import Verdict
 from rc_stats.web import admin_app
 from rc_stats.web.command import Door
 

@@ -18,7 +18,8 @@ import psycopg
 import pytest
 
 from collector import Collector, Identity, reply, reset
-from rc_stats.reporter import Reporter, Verdict
+from rc_stats.outcome import Verdict
+from rc_stats.reporter import Reporter
 from reporting import DAY, NAME, Clock, Life, die, fork, is_stopped, pause, run, wait
 from stores import KINDS, Database, empty
 

@@ -19,8 +19,8 @@ from rc_stats.catalogue import Profile, catalogue_from_data
 from rc_stats.consent import Terms
 from rc_stats.errors import GateClosed, UsageError
 from rc_stats.gate import Switches
+from rc_stats.outcome import Verdict
 from rc_stats.policy import WorkspaceKind
-from rc_stats.reporter import Verdict
 from rc_stats.wire import packaged
 from reporting import DAY, NAME, NOW, TERMS, Clock, Life, run
 from stores import empty

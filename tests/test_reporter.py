@@ -18,8 +18,9 @@ from collector import Collector, Identity, hang, hold, redirect, reply, reset
 from rc_stats.catalogue import Profile
 from rc_stats.errors import RcStatsError, StoreError, TransportError, UnusableInput, UsageError
 from rc_stats.gate import Switches, Workspace
+from rc_stats.outcome import Outcome, Verdict
 from rc_stats.policy import DataType, WorkspaceKind
-from rc_stats.reporter import KEPT_DAYS, Outcome, Reporter, Verdict
+from rc_stats.reporter import KEPT_DAYS, Reporter
 from reporting import DAY, NAME, NOW, TERMS, Clock, Life
 from sending import on_the_wire
 from stores import KINDS, Database, empty

@@ -16,7 +16,8 @@ from collector import Collector, reply
 from rc_stats import Catalogue, Profile, WorkspaceKind, load_catalogue, load_policy, read_catalogue
 from rc_stats.configuration import Loaded, load
 from rc_stats.errors import CatalogueError, UsageError
-from rc_stats.reporter import Reporter, Verdict
+from rc_stats.outcome import Verdict
+from rc_stats.reporter import Reporter
 from rc_stats.service import _loosened, catalogue_named, catalogues_of, reporter_of, store_of
 from sites import NAME, OWN_CATALOGUE, SEATS, TOKEN, document, written
 

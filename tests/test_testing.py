@@ -43,7 +43,8 @@ from rc_stats import (
 )
 from rc_stats.consent import SCOPES
 from rc_stats.delivery import Receipt
-from rc_stats.reporter import Reporter, Verdict
+from rc_stats.outcome import Verdict
+from rc_stats.reporter import Reporter
 from rc_stats.store import Store
 from rc_stats.testing import FixedClock, RecordingTransport, assert_no_leak, canaries, documents, traces
 from rc_stats.testing.places import MISSING, found, steps_of

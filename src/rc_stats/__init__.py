@@ -40,10 +40,11 @@ if TYPE_CHECKING:
     from rc_stats.gate import Envelope, Payload, clear, confirm, genuine, period_of, resume
     from rc_stats.lint import Problem, lint_catalogue
     from rc_stats.live import Credentials, LiveWorkspace, credentials_from
+    from rc_stats.outcome import Offer, Outcome, Status, Verdict
     from rc_stats.people import Previous, read_previous
     from rc_stats.policy import DataType, Policy, Recipient, WorkspaceKind, load_policy
     from rc_stats.previewing import Preview, preview
-    from rc_stats.reporter import Offer, Outcome, Reporter, Status, Verdict
+    from rc_stats.reporter import Reporter
     from rc_stats.sources import Document, Newest, read_documents, read_newest
     from rc_stats.store import Store
     from rc_stats.transport import Transport
@@ -75,7 +76,8 @@ _HOMES = {
     "people": ("Previous", "read_previous"),
     "policy": ("DataType", "Policy", "Recipient", "WorkspaceKind", "load_policy"),
     "previewing": ("Preview", "preview"),
-    "reporter": ("Offer", "Outcome", "Reporter", "Status", "Verdict"),
+    "outcome": ("Offer", "Outcome", "Status", "Verdict"),
+    "reporter": ("Reporter",),
     "sources": ("Document", "Newest", "read_documents", "read_newest"),
     "store": ("Store",),
     "transport": ("Transport",),

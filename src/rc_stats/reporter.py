@@ -17,13 +17,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from rc_stats.anonymise import Anonymiser, Evidence
-from rc_stats.catalogue import Change, field_changes, load_catalogue
+from rc_stats.catalogue import field_changes, load_catalogue
 from rc_stats.consent import DEFAULT_SCOPE, Consent, Terms
 from rc_stats.errors import (
     GateClosed,
@@ -34,6 +33,7 @@ from rc_stats.errors import (
     UnusableInput,
 )
 from rc_stats.gate import Decision, Payload, Switches, Workspace, confirm, decide, period_of, resume
+from rc_stats.outcome import Offer, Outcome, Prepared, Status, Verdict
 from rc_stats.people import read_previous
 from rc_stats.policy import DataType, Recipient, load_policy
 from rc_stats.previewing import Preview, preview
@@ -41,7 +41,7 @@ from rc_stats.sources import Document, read_newest
 
 if TYPE_CHECKING:
     from rc_stats.delivery import Permit, Receipt, Record
-    from rc_stats.store import Entry, Lease, Pending, Store
+    from rc_stats.store import Lease, Pending, Store
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -71,118 +71,6 @@ class Sender(Protocol):
     async def send_async(self, payload: Payload, permit: Permit, record: Record | None = None) -> Receipt:
         """Do the same and let others work meanwhile."""
         ...
-
-
-class Verdict(StrEnum):
-    """How sending ended."""
-
-    SENT = "sent"
-    ALREADY_SENT = "already-sent"
-    ENDED = "ended"
-    CLOSED = "closed"
-    HELD_ELSEWHERE = "held-elsewhere"
-    FAILED = "failed"
-
-
-_EXIT_CODES: Final = {Verdict.CLOSED: GateClosed.exit_code, Verdict.FAILED: TransportError.exit_code}
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """
-    What came of a call to send.
-
-    Attributes:
-        verdict: ``ended`` means that the recipient refused the period's report, or that nobody knows whether it got it.
-        period: What the report counts for; empty if another instance holds the lease.
-        payload: What was sent, or tried.
-        decision: The gate's answer, where it was asked.
-        error: Why it failed; it will be tried again unless the error is final.
-    """
-
-    verdict: Verdict
-    period: str = ""
-    payload: Payload | None = None
-    decision: Decision | None = None
-    error: RcStatsError | None = None
-
-    @property
-    def exit_code(self) -> int:
-        """The exit code of the command line: 0 sent or nothing to do, 3 the gate is closed, 5 transport."""
-        return _EXIT_CODES.get(self.verdict, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """
-    What a call to send would post now.
-
-    Attributes:
-        payload: The very object that would be sent; None if nothing would.
-        decision: The gate's answer.
-        is_kept: The bytes were frozen before and have not been delivered yet.
-        ended: How the period ended already: ``sent``, ``rejected`` or ``unknown``; None if it didn't.
-        preview: The whole picture, unless the bytes were kept.
-    """
-
-    period: str
-    payload: Payload | None
-    decision: Decision
-    is_kept: bool
-    ended: str | None
-    preview: Preview | None
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """
-    What an admin looks at before a yes.
-
-    Attributes:
-        preview: What a yes to *scope* would send.
-        changes: Metrics added, removed or changed since what was agreed to last; empty if nothing ever was.
-        was_agreed: Whether there was an agreement to compare with.
-        is_new_policy: The policy is of another date than the one agreed to.
-        is_finer: The profile is finer than the one agreed to.
-        is_new_recipient: The recipient is another one.
-    """
-
-    preview: Preview
-    scope: frozenset[DataType]
-    changes: tuple[Change, ...]
-    was_agreed: bool
-    is_new_policy: bool
-    is_finer: bool
-    is_new_recipient: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """
-    Where a workspace stands.
-
-    Attributes:
-        decision: The gate's answer about the source's document; about none if it can't be read.
-        source_error: Why the source can't be read.
-        period: What a report made now counts for.
-        ended: How that period ended, if it did.
-        pending: What was frozen and is not delivered.
-        sent: The newest report that was delivered.
-        latest: The newest entry of the ledger.
-    """
-
-    at: datetime
-    terms: Terms
-    workspace: Workspace
-    recipient: Recipient
-    consent: Consent
-    decision: Decision
-    source_error: RcStatsError | None
-    period: str
-    ended: str | None
-    pending: tuple[Pending, ...]
-    sent: Entry | None
-    latest: Entry | None
 
 
 @dataclass(frozen=True, slots=True)

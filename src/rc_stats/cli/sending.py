@@ -19,7 +19,8 @@ from rc_stats.errors import GateClosed, RcStatsError
 if TYPE_CHECKING:
     from rc_stats.configuration import Loaded
     from rc_stats.gate import Decision
-    from rc_stats.reporter import Outcome, Prepared, Reporter
+    from rc_stats.outcome import Outcome, Prepared
+    from rc_stats.reporter import Reporter
     from rc_stats.store import Store
 
 
@@ -112,8 +113,8 @@ def _closed(decision: Decision | None) -> GateClosed:
 
 def _told(outcome: Outcome, reporter: Reporter) -> int:
     """Say what came of sending."""
+    from rc_stats.outcome import Verdict
     from rc_stats.render.standing import ended_text
-    from rc_stats.reporter import Verdict
 
     if outcome.verdict is Verdict.CLOSED:
         raise _closed(outcome.decision)

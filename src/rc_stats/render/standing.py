@@ -11,12 +11,12 @@ from rc_stats.configuration import Loaded
 from rc_stats.consent import SCOPES, Consent, ConsentState
 from rc_stats.decision import Reason
 from rc_stats.gate import Effect
+from rc_stats.outcome import Offer, Status
 from rc_stats.policy import DataType, Recipient, Subprocessor
 from rc_stats.render.layout import NARROWEST, Style, plain, styled, wrapped
 from rc_stats.render.text import FOLDED, WIDEST, as_text
 from rc_stats.render.view import view_of
 from rc_stats.render.words import many
-from rc_stats.reporter import Offer, Status
 from rc_stats.wire import canonical
 
 if TYPE_CHECKING:

@@ -29,7 +29,8 @@ from starlette.types import ASGIApp
 
 from rc_stats.consent import SCOPES
 from rc_stats.errors import GateClosed, UsageError
-from rc_stats.reporter import Outcome, Reporter, Verdict
+from rc_stats.outcome import Outcome, Verdict
+from rc_stats.reporter import Reporter
 from rc_stats.web.answers import Answers
 from rc_stats.web.guard import Guard, Refused, Sessions, Tokens, check_origin, label_of, read_form
 from rc_stats.web.ledger import history_of, past_of, records_of

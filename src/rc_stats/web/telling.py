@@ -14,7 +14,7 @@ from rc_stats.render.view import Rule, View
 from rc_stats.render.words import grouped, many
 
 if TYPE_CHECKING:
-    from rc_stats.reporter import Prepared, Status
+    from rc_stats.outcome import Prepared, Status
     from rc_stats.store import Entry
 
 _MONTHS: Final = (
