@@ -252,6 +252,25 @@ def test_the_receipt_is_kept_and_not_sent(life: Life) -> None:
     assert all(b"canary-token" not in received.raw for received in life.collector.received)
 
 
+def test_no_other_bytes_than_those_looked_at(life: Life) -> None:
+    """Told which bytes somebody has seen, it sends these and no others: neither of another day nor what was kept."""
+    reporter = life.agreed()
+    seen = reporter.prepare().payload
+    assert seen is not None
+    life.clock.move(DAY)
+    outcome = reporter.send_once(expected=seen.sha256)
+    assert (outcome.verdict, outcome.exit_code, life.received, life.kinds()) == (Verdict.CHANGED, 3, [], ["consent"])
+    seen = reporter.prepare().payload
+    assert seen is not None
+    life.collector.then(reset(), reset(), reset())
+    assert reporter.send_once(expected=seen.sha256).verdict is Verdict.FAILED
+    before = life.collector.count
+    assert reporter.send_once(expected="0" * 64).verdict is Verdict.CHANGED
+    assert asyncio.run(reporter.send_once_async(expected="0" * 64)).verdict is Verdict.CHANGED
+    assert life.collector.count == before
+    assert reporter.send_once(expected=seen.sha256).verdict is Verdict.SENT
+
+
 def test_a_source_that_fails(life: Life) -> None:
     """A document that can't be read raises, sends nothing and leaves the lease free."""
     reporter = life.agreed()

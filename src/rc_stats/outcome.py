@@ -25,11 +25,16 @@ class Verdict(StrEnum):
     ALREADY_SENT = "already-sent"
     ENDED = "ended"
     CLOSED = "closed"
+    CHANGED = "changed"
     HELD_ELSEWHERE = "held-elsewhere"
     FAILED = "failed"
 
 
-_EXIT_CODES: Final = {Verdict.CLOSED: GateClosed.exit_code, Verdict.FAILED: TransportError.exit_code}
+_EXIT_CODES: Final = {
+    Verdict.CLOSED: GateClosed.exit_code,
+    Verdict.CHANGED: GateClosed.exit_code,
+    Verdict.FAILED: TransportError.exit_code,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,8 @@ class Outcome:
     What came of a call to send.
 
     Attributes:
-        verdict: ``ended`` means that the recipient refused the period's report, or that nobody knows whether it got it.
+        verdict: ``ended`` means that the recipient refused the period's report, or that nobody knows whether it got it;
+            ``changed``, that other bytes would have been sent than the caller had seen, so none were.
         period: What the report counts for; empty if another instance holds the lease.
         payload: What was sent, or tried.
         decision: The gate's answer, where it was asked.

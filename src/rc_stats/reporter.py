@@ -254,18 +254,21 @@ class Reporter:
 
     # Sending ---------------------------------------------------------------------------------------------------------
 
-    def send_once(self) -> Outcome:
+    def send_once(self, *, expected: str | None = None) -> Outcome:
         """
         Send this period's report if the gate is open and it was not sent yet, and return what came of it.
 
         First comes what was frozen before and not delivered. Safe to call as often as wanted, on any number of
         instances.
 
+        Args:
+            expected: SHA-256 of the bytes that somebody has looked at; no others are sent.
+
         Raises:
             UnusableInput: The source gives no document.
             StoreError: The store can't be read or written.
         """
-        steps = self._steps()
+        steps = self._steps(expected)
         try:
             delivery = next(steps)
             while True:
@@ -281,9 +284,9 @@ class Reporter:
         finally:
             steps.close()
 
-    async def send_once_async(self) -> Outcome:
+    async def send_once_async(self, *, expected: str | None = None) -> Outcome:
         """Do what :meth:`send_once` does and let others work meanwhile. Cancelled, it finishes a request under way."""
-        steps = self._steps()
+        steps = self._steps(expected)
         try:
             delivery = await asyncio.to_thread(_advance, partial(next, steps))
             while isinstance(delivery, _Delivery):
@@ -314,19 +317,19 @@ class Reporter:
             while self.clock().astimezone(UTC).date() <= day:
                 await asyncio.sleep(60)
 
-    def _steps(self) -> Generator[_Delivery, None, Outcome]:
+    def _steps(self, expected: str | None) -> Generator[_Delivery, None, Outcome]:
         """Decide, freeze and record; yield what is to be delivered, and be told how it went."""
         lease = self.store.lease(self._catalogue, seconds=self._lease_seconds)
         if lease is None:
             return Outcome(Verdict.HELD_ELSEWHERE)
         try:
-            return (yield from self._with_lease(lease))
+            return (yield from self._with_lease(lease, expected))
         except LeaseLost:
             return Outcome(Verdict.HELD_ELSEWHERE)
         finally:
             self.store.release(lease)
 
-    def _with_lease(self, lease: Lease) -> Generator[_Delivery, None, Outcome]:
+    def _with_lease(self, lease: Lease, expected: str | None) -> Generator[_Delivery, None, Outcome]:
         now = self.clock()
         period = period_of(now, self.terms.profile)
         for pending in self.store.pending(self._catalogue):
@@ -337,6 +340,8 @@ class Reporter:
             if payload is None:
                 self.store.discard(pending, reason=_reason(decision), at=now)
                 continue
+            if expected not in (None, payload.sha256):
+                return Outcome(Verdict.CHANGED, pending.period, payload, decision)
             outcome = yield from self._deliver(lease, pending, payload)
             if outcome.verdict is not Verdict.SENT or pending.period == period:
                 return outcome
@@ -348,6 +353,8 @@ class Reporter:
             codes = [reason.code for reason in seen.decision.closing] or ["clock-went-back"]
             self.store.record_refusal(self._catalogue, period, codes, at=now)
             return Outcome(Verdict.CLOSED, period, decision=seen.decision)
+        if expected not in (None, seen.payload.sha256):
+            return Outcome(Verdict.CHANGED, period, seen.payload, seen.decision)
         try:
             pending = self.store.freeze(lease, seen.payload, seen.report.evidence, seen.report.previous, at=now)
         except GateClosed:  # the consent was withdrawn since it was read
