@@ -261,3 +261,14 @@ def test_a_consent_that_was_tampered_with(site: Site) -> None:
         assert done.code == 6
         assert done.error
     assert site.collector.count == 0
+
+
+def test_a_label_is_told_whole(site: Site) -> None:
+    """A label is never cut, however long; digests are, and a line holds no structure as JSON."""
+    label = "x" * 70
+    site.agree("--by", label)
+    site.run("send")
+    text = site.run("history", "list").text
+    assert f"by={label}" in text
+    assert "{" not in text
+    assert len(text.splitlines()) == len(site.history())

@@ -77,7 +77,8 @@ def test_the_last_report_counts(site: Site) -> None:
     site.agree()
     site.run("send")
     sent = site.collector.received[0].body
-    assert site.run("preview", "--format", "payload").out == sent
+    done = site.run("preview", "--format", "payload")
+    assert (done.code, done.out) == (3, b""), "for this period nothing is sent any more"
     changed = json.loads(document())
     changed["services"]["ldap"]["users"] += 20
     site.write(json.dumps(changed).encode())
@@ -88,6 +89,47 @@ def test_the_last_report_counts(site: Site) -> None:
     site.configure(store=str(site.directory / "other.sqlite3"))
     first = site.run("preview", "--opt-in", "--format", "json").data["payload"]["body"]["statistics"]
     assert first["services"]["ldap"]["users"] > told
+
+
+def test_a_reported_period(site: Site) -> None:
+    """Once the period was reported, a preview says that nothing would be sent, and what the document would tell."""
+    site.agree()
+    site.run("send")
+    site.write(document(totalUsers=300))
+    done = site.run("preview")
+    assert done.code == 3
+    assert done.text.startswith("Nothing would be sent: the report for ")
+    assert "What this document would tell (a supposition: this is not sent)" in done.text
+    data = site.run("preview", "--format", "json").data
+    assert (data["verdict"], data["payload"]["is_hypothetical"]) == ("nothing-would-be-sent", True)
+    assert "What this document would tell" in site.run("preview", "--format", "html").text
+    assert "nothing is left to be sent" in site.run("diff", "--sent").text
+    assert site.run("preview", "--opt-in").code == 0, "the question is another one"
+
+
+def test_what_is_kept_goes_first(site: Site) -> None:
+    """What is kept until it is delivered is what every face shows, byte for byte, whatever today's document says."""
+    site.agree()
+    site.collector.then(reply(503, headers=[("Retry-After", "3600")]))
+    assert site.run("send").code == 5
+    kept = site.collector.received[0].body
+    site.write(document(totalUsers=300))
+    shown = site.run("preview", "--format", "payload", "--envelope")
+    assert (shown.code, shown.out) == (0, kept)
+    assert shown.err.decode().startswith(f"POST {site.collector.url}\n")
+    data = site.run("preview", "--format", "json").data
+    assert (data["verdict"], data["payload"]["is_hypothetical"]) == ("would-be-sent", False)
+    assert data["payload"]["body"] == json.loads(kept)
+    told = {row["path"]: row["value"] for section in data["sections"] for row in section["rows"]}
+    assert told["totalUsers"] == str(json.loads(kept)["statistics"]["totalUsers"])
+    assert "kept until it is\ndelivered." in site.run("preview").text
+    site.source.unlink()
+    status = site.run("status")
+    assert (status.code, status.text.startswith("Kept until it is delivered: the report for ")) == (0, True)
+    assert site.status()["kept"]["sha256"] == data["payload"]["sha256"]
+    site.run("opt-out")
+    assert site.run("status").code == 3
+    assert site.status()["kept"] is None
 
 
 def test_options_come_before_the_configuration(site: Site) -> None:

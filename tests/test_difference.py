@@ -297,7 +297,8 @@ def test_last_sent_against_now(site: Site) -> None:
     site.write(document(totalChannels=90))
     done = site.run("diff", "--sent")
     assert numbers(done) == ["-   86 channels", "+   90 channels  (4 more)"]
-    assert "+++ would be sent now (" in done.text
+    assert "+++ of now; for 20" in done.text
+    assert "nothing is left to be sent (" in done.text
     other = site.directory / "other.json"
     other.write_bytes(document(totalChannels=80))
     assert numbers(site.run("diff", "--sent", other))[1] == "+   80 channels  (6 fewer)"

@@ -113,8 +113,10 @@ class Status:
     Where a workspace stands.
 
     Attributes:
-        decision: The gate's answer about the source's document; about none if it can't be read.
+        decision: The gate's answer about what is kept, else about the source's document, or about none if that can't be
+            read.
         source_error: Why the source can't be read.
+        kept: What was frozen before and would be sent first.
         period: What a report made now counts for.
         ended: How that period ended, if it did.
         pending: What was frozen and is not delivered.
@@ -129,6 +131,7 @@ class Status:
     consent: Consent
     decision: Decision
     source_error: RcStatsError | None
+    kept: Payload | None
     period: str
     ended: str | None
     pending: tuple[Pending, ...]

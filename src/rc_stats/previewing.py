@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from rc_stats.anonymise import Anonymiser, Report
+from rc_stats.anonymise import Anonymiser, Evidence, Report
 from rc_stats.catalogue import Profile
 from rc_stats.consent import DEFAULT_SCOPE, SCOPES, Consent, Terms, what_if
-from rc_stats.errors import UsageError
-from rc_stats.gate import Decision, Payload, Switches, Workspace, clear, decide, period_of
+from rc_stats.errors import GateClosed, UsageError
+from rc_stats.gate import Decision, Payload, Switches, Workspace, clear, decide, period_of, resume
 from rc_stats.people import Previous
 from rc_stats.policy import DataType, Recipient, WorkspaceKind
 from rc_stats.sources import Document
@@ -88,6 +88,44 @@ def preview(
         _registered(workspace, report), yes, recipient, Switches(), now, terms=terms, evidence=report.evidence
     )
     return Preview(terms, report, decision, payload, after_a_yes=clear(report, allowing) if allowing.is_open else None)
+
+
+class Kept(Protocol):
+    """Bytes that were frozen before and not delivered, as the store keeps them."""
+
+    @property
+    def body(self) -> bytes:
+        """The bytes."""
+
+    @property
+    def period(self) -> str:
+        """What they count for."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What their document told of itself."""
+
+
+K = TypeVar("K", bound=Kept)
+
+
+def first_kept(
+    kept: Iterable[K], judge: Callable[[Evidence], Decision], anonymiser: Anonymiser
+) -> tuple[K, Payload] | None:
+    """
+    Return the first of what is *kept* that would be sent before anything new, with its payload; None if none would.
+
+    Args:
+        kept: In the order of sending.
+        judge: Returns the gate's answer of now about a document.
+        anonymiser: Of the terms of now.
+    """
+    for one in kept:
+        try:
+            return one, resume(one.body, one.period, anonymiser, judge(one.evidence))
+        except GateClosed:
+            continue
+    return None
 
 
 def month_of(now: datetime) -> str:

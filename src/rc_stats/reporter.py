@@ -36,7 +36,7 @@ from rc_stats.gate import Decision, Payload, Switches, Workspace, confirm, decid
 from rc_stats.outcome import Offer, Outcome, Prepared, Status, Verdict
 from rc_stats.people import read_previous
 from rc_stats.policy import DataType, Recipient, load_policy
-from rc_stats.previewing import Preview, preview
+from rc_stats.previewing import Preview, first_kept, preview
 from rc_stats.sources import Document, read_newest
 
 if TYPE_CHECKING:
@@ -147,10 +147,8 @@ class Reporter:
             StoreError: The store can't be read.
         """
         now = self.clock()
-        for pending in self.store.pending(self._catalogue):
-            decision = self._decide(pending.evidence, now)
-            if (payload := self._resumed(pending, decision)) is not None:
-                return Prepared(pending.period, payload, decision, is_kept=True, ended=None, preview=None)
+        if (kept := self._kept(now)) is not None:
+            return Prepared(kept.period, kept, kept.decision, is_kept=True, ended=None, preview=None)
         period = period_of(now, self.terms.profile)
         seen = self._preview(self.store.consent(self._catalogue), now)
         ended = self.store.ended(self._catalogue, period)
@@ -232,6 +230,7 @@ class Reporter:
         except RcStatsError as fault:
             error = fault
             decision = self._decide(evidence, now)
+        kept = self._kept(now)
         period = period_of(now, self.terms.profile)
         sent = latest = None
         for entry in self.store.history(catalogue=self._catalogue):
@@ -243,8 +242,9 @@ class Reporter:
             workspace=self.workspace,
             recipient=self.recipient,
             consent=consent,
-            decision=decision,
+            decision=decision if kept is None else kept.decision,
             source_error=error,
+            kept=kept,
             period=period,
             ended=self.store.ended(self._catalogue, period),
             pending=self.store.pending(self._catalogue),
@@ -429,6 +429,12 @@ class Reporter:
         return decide(
             self.workspace, consent, self.recipient, self.switches(), now, terms=self.terms, evidence=evidence
         )
+
+    def _kept(self, now: datetime) -> Payload | None:
+        """Return what was frozen before and would be sent first."""
+        pending = self.store.pending(self._catalogue)
+        found = first_kept(pending, lambda evidence: self._decide(evidence, now), self._anonymiser)
+        return None if found is None else found[1]
 
     def _resumed(self, pending: Pending, decision: Decision) -> Payload | None:
         """Return the payload of the bytes that were kept; None if the gate would not let them through today."""

@@ -96,7 +96,7 @@ def _sent(
             with opened(files[0]) as stream:
                 document = read_newest(stream).document
             reporter.source = lambda: document
-        return (_last(reporter), _now(reporter)), reporter.terms.catalogue
+        return (_last(reporter), _now(reporter, is_named=bool(files))), reporter.terms.catalogue
 
 
 def _last(reporter: Reporter) -> Captured:
@@ -118,13 +118,20 @@ def _last(reporter: Reporter) -> Captured:
     return captured(body, "sent last")
 
 
-def _now(reporter: Reporter) -> Captured:
-    """Return what would be sent now, or what a yes would send."""
+def _now(reporter: Reporter, *, is_named: bool) -> Captured:
+    """Return what would be sent now, or what a yes would send; of a document that was named, not what is kept."""
     from rc_stats.render.difference import captured
 
-    shown = reporter.preview().shown
+    prepared = reporter.prepare()
+    is_kept = prepared.is_kept and is_named
+    if prepared.payload is not None and not is_kept:
+        return captured(prepared.payload.body, "would be sent now")
+    shown = (prepared.preview or reporter.preview()).shown
     if shown is None:
         raise UsageError(
             "Not even a yes would send anything.", rule="nothing-left", remedy="To see why: rc-stats preview"
         )
-    return captured(shown.body, "would not be sent, but by a yes" if shown.is_hypothetical else "would be sent now")
+    if shown.is_hypothetical:
+        return captured(shown.body, "would not be sent, but by a yes")
+    left = "the kept report goes first" if is_kept else "nothing is left to be sent"
+    return captured(shown.body, f"of now; for {prepared.period} {left}")

@@ -51,7 +51,7 @@ def _name(catalogue: str | None) -> str:
 @CONFIG
 def list_(*, format_: str, catalogue: str | None, config: Path | None) -> int:
     """List every decision, report, attempt and answer, oldest first."""
-    from rc_stats.cli.terminal import show
+    from rc_stats.cli.terminal import Screen, show
     from rc_stats.render.standing import entry_data, entry_text
 
     with _store(config) as store:
@@ -59,8 +59,13 @@ def list_(*, format_: str, catalogue: str | None, config: Path | None) -> int:
         if format_ == "json":
             print_text(as_json([entry_data(entry) for entry in entries]), is_machine=True)
             return 0
-        text = "".join(f"{entry_text(entry)}\n" for entry in entries)
-    show(lambda _: text or _NOTHING)
+        found = list(entries)
+
+    def layout(screen: Screen) -> str:
+        width = screen.width if screen.is_terminal else 0
+        return "".join(f"{entry_text(entry, width=width)}\n" for entry in found) or _NOTHING
+
+    show(layout)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,9 @@ from rc_stats.errors import UsageError
 
 if TYPE_CHECKING:
     from rc_stats.configuration import Settings
+    from rc_stats.consent import Consent, Terms
     from rc_stats.sources import Newest
+    from rc_stats.store import Pending
 
 
 @click.command()
@@ -63,16 +66,18 @@ def preview(
 
     FILE is what GET /api/v1/statistics or statistics.list answered, or a mongoexport; plain or gzip; - is standard
     input. Of several documents the newest is taken. Without FILE and URL the configured source is read, else standard
-    input. The stored consent counts, if there is one.
+    input. The stored consent counts, if there is one, and what was sent or is kept until it is delivered.
 
-    Exit code: 0 it would be sent, 3 the gate is closed, 4 the file is no statistics document, 5 the workspace can't be
-    reached, 6 the store can't be read.
+    Exit code: 0 it would be sent, 3 the gate is closed or the period was reported, 4 the file is no statistics
+    document, 5 the workspace can't be reached, 6 the store can't be read.
     """
+    from rc_stats.anonymise import Anonymiser, Evidence
     from rc_stats.catalogue import Profile, load_catalogue
-    from rc_stats.consent import DEFAULT_SCOPE, Consent, Terms, what_if
-    from rc_stats.gate import Switches, Workspace, scopes_of
+    from rc_stats.consent import DEFAULT_SCOPE, Terms, what_if
+    from rc_stats.gate import Decision, Switches, Workspace, decide, period_of, scopes_of
     from rc_stats.people import read_previous
     from rc_stats.policy import WorkspaceKind, load_policy
+    from rc_stats.previewing import first_kept
     from rc_stats.previewing import preview as preview_of
 
     wanted = scopes_of(scope) if scope is not None else None
@@ -83,27 +88,33 @@ def preview(
     terms = Terms(load_policy(), load_catalogue(), chosen)
     recipient = terms.policy.recipient if settings is None else settings.recipient(terms.policy)
     newest = _newest(file, url, credentials, settings)
-    consent, figures, store = Consent(), None, store_if_any(settings)
-    if store is not None:
-        with store:
-            consent, figures = store.consent(terms.catalogue.name), store.previous(terms.catalogue.name, chosen)
+    switches, anonymiser = Switches.from_environment(os.environ), Anonymiser(terms.catalogue, terms.profile)
+    books = _books(settings, terms, at)
+    consent = books.consent
     if opt_in:
         consent = what_if(terms, at=at, scope=wanted or DEFAULT_SCOPE, recipient=recipient)
+
+    def judge(evidence: Evidence) -> Decision:
+        return decide(told, consent, recipient, switches, at, terms=terms, evidence=evidence)
+
+    kept = None if opt_in else first_kept(books.pending, judge, anonymiser)
+    ended = None if opt_in else books.ended
     result = preview_of(
         newest.document,
         told,
         consent,
         terms=terms,
         now=at,
-        switches=Switches.from_environment(os.environ),
+        switches=switches,
         recipient=recipient,
         scope=wanted,
-        previous=None if figures is None else read_previous(figures),
+        anonymiser=anonymiser,
+        previous=None if books.figures is None else read_previous(books.figures),
         show_keys=show_values,
     )
-    exit_code = 0 if result.decision.is_open else 3
+    payload = kept[1] if kept is not None else result.payload if ended is None else None
+    exit_code = 3 if payload is None else 0
     if format_ == "payload":
-        payload = result.payload
         if payload is not None:
             if envelope:
                 lines = [f"{payload.envelope.method} {payload.envelope.url}"]
@@ -111,9 +122,13 @@ def preview(
                 click.echo("\n".join(lines), err=True)
             write(payload.body)
         return exit_code
-    from rc_stats.render import FOLDED, as_data, as_html, as_text, view_of
+    from rc_stats.render import FOLDED, as_data, as_html, as_text, reported, superseded, view_of
 
     view = view_of(result, newest=newest, with_envelope=envelope, show_values=show_values)
+    if kept is not None:
+        view = superseded(view, kept[1], terms.catalogue, with_envelope=envelope)
+    elif ended is not None:
+        view = reported(view, period_of(at, chosen), ended)
     if format_ == "text":
         from rc_stats.cli.terminal import Screen, show
 
@@ -125,6 +140,33 @@ def preview(
     else:
         print_text(as_json(as_data(view)) if format_ == "json" else as_html(view), is_machine=True)
     return exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """What the store has of a workspace; of one without a store, nothing."""
+
+    consent: Consent
+    figures: bytes | None = None
+    pending: tuple[Pending, ...] = ()
+    ended: str | None = None
+
+
+def _books(settings: Settings | None, terms: Terms, at: datetime) -> _Books:
+    from rc_stats.consent import Consent
+    from rc_stats.gate import period_of
+
+    store = store_if_any(settings)
+    if store is None:
+        return _Books(Consent())
+    name, profile = terms.catalogue.name, terms.profile
+    with store:
+        return _Books(
+            store.consent(name),
+            store.previous(name, profile),
+            store.pending(name),
+            store.ended(name, period_of(at, profile)),
+        )
 
 
 def _newest(file: str | None, url: str | None, credentials: str | None, settings: Settings | None) -> Newest:

@@ -17,7 +17,7 @@ from rc_stats.errors import GateClosed
 @CONFIG
 def status(*, format_: str, catalogue: str | None, config: Path | None) -> int:
     """
-    Say whether today's document would be sent, and why not.
+    Say whether today's document would be sent, or what is kept from before, and why not.
 
     Also who would get it, what was agreed to, what was sent last and what waits, what would change each rule's answer,
     and where each setting came from.
@@ -40,6 +40,8 @@ def status(*, format_: str, catalogue: str | None, config: Path | None) -> int:
             return status_text(found, loaded, width=screen.width, style=screen.style)
 
         show(layout, is_paged=False)
+    if found.kept is not None:
+        return 0
     if found.decision.closing:
         return GateClosed.exit_code
     return 0 if found.source_error is None else found.source_error.exit_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from rc_stats.policy import DataType, Recipient, Subprocessor
 from rc_stats.render.layout import NARROWEST, Style, plain, styled, wrapped
 from rc_stats.render.text import FOLDED, WIDEST, as_text
 from rc_stats.render.view import view_of
-from rc_stats.render.words import many
+from rc_stats.render.words import how_ended, many
 from rc_stats.wire import canonical
 
 if TYPE_CHECKING:
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 
 _LABEL: Final = 11
 _CHANGES: Final = {"added": "new", "changed": "finer or otherwise changed", "removed": "no longer sent"}
-_ENDED: Final = {
-    "sent": "was sent",
-    "rejected": "was refused by the recipient, for good",
-    "unknown": "was given up after an attempt, so nobody knows whether it arrived",
-}
 
 
 def readable(width: int) -> int:
@@ -49,7 +45,7 @@ def scope_text(scope: Iterable[DataType]) -> str:
 
 def ended_text(period: str, ended: str) -> str:
     """Return how a period ended, as a sentence."""
-    return f"The report for {period} {_ENDED.get(ended, ended)}."
+    return f"The report for {period} {how_ended(ended)}."
 
 
 # The standing --------------------------------------------------------------------------------------------------------
@@ -83,6 +79,7 @@ def status_data(status: Status, loaded: Loaded) -> dict[str, Any]:
         "consent": _consent_data(status.consent),
         "ended": status.ended,
         "headline": _headline(status),
+        "kept": None if status.kept is None else {"period": status.kept.period, "sha256": status.kept.sha256},
         "pending": [
             {
                 "attempts": pending.attempts,
@@ -126,7 +123,7 @@ def _consent_data(consent: Consent) -> dict[str, Any]:
 
 
 def _is_open(status: Status) -> bool:
-    return status.source_error is None and status.decision.is_open
+    return status.kept is not None or (status.source_error is None and status.decision.is_open)
 
 
 def _narrowing(status: Status) -> Sequence[Reason]:
@@ -137,6 +134,9 @@ def _narrowing(status: Status) -> Sequence[Reason]:
 
 
 def _headline(status: Status) -> str:
+    if status.kept is not None:
+        size = many(len(status.kept.body), "byte")
+        return f"Kept until it is delivered: the report for {status.kept.period}, {size}."
     if status.decision.closing:
         first, *others = status.decision.closing
         more = f" ({many(len(others), 'more rule')} say{'s' if len(others) == 1 else ''} no)" if others else ""
@@ -269,21 +269,30 @@ def _terms_changed(offer: Offer) -> Iterator[str]:
 # The history ---------------------------------------------------------------------------------------------------------
 
 
-def entry_text(entry: Entry) -> str:
-    """Return an entry of the history as one line."""
+def entry_text(entry: Entry, *, width: int = 0) -> str:
+    """Return an entry of the history as one line, or folded to *width* columns."""
     details = {key: value for key, value in entry.details.items() if value not in (None, "", [], 0) and key != "at"}
     told = [f"{key}={_spelt(value)}" for key, value in sorted({**details, **(entry.private or {})}.items())]
     about = " ".join(part for part in (entry.catalogue, entry.period) if part)
-    return printable(f"{entry.number:>5}  {moment_text(entry.at)}  {entry.kind:<8}  {about}  {' '.join(told)}".rstrip())
+    head = f"{entry.number:>5}  {moment_text(entry.at)}  {entry.kind:<8}  "
+    line = f"{head}{about}  {' '.join(told)}".rstrip()
+    return "\n".join(wrapped(line, readable(width), more=" " * 7)) if width else line
+
+
+_DIGEST: Final = re.compile(r"(?:sha256:)?[0-9a-f]{64}", re.ASCII)
 
 
 def _spelt(value: Any) -> str:
-    """Return a detail in short: a digest by its beginning, a structure by its size."""
+    """Return a detail in short: a digest by its beginning, a structure by its size; a label whole."""
     if isinstance(value, str):
-        return f"{value[:12]}…" if len(value) >= 64 else value
+        return f"{value.removeprefix('sha256:')[:12]}…" if _DIGEST.fullmatch(value) else printable(value)
     if isinstance(value, Mapping | list) and any(isinstance(item, Mapping | list) for item in _items(value)):
         return f"({len(value)})"
-    return ",".join(map(str, value)) if isinstance(value, list) else canonical(value).decode().strip()
+    if isinstance(value, Mapping):
+        return ",".join(f"{printable(key)}:{_spelt(inner)}" for key, inner in value.items() if inner is not None)
+    if isinstance(value, list):
+        return ",".join(map(_spelt, value))
+    return canonical(value).decode().strip()
 
 
 def _items(value: Mapping[str, Any] | list[Any]) -> Iterable[Any]:

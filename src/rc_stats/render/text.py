@@ -94,7 +94,7 @@ class _Page:
             return
         title = "What would be sent"
         if view.is_supposed:
-            title = "What a yes would send (a supposition: this is not sent)"
+            title = f"{view.supposition} (a supposition: this is not sent)"
         yield ""
         yield from self.heading(title)
         for section in view.sections:

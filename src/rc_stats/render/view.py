@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from rc_stats.catalogue import Catalogue, Metric
+from rc_stats.errors import UnusableInput
 from rc_stats.findings import Action, Finding
 from rc_stats.gate import Decision, Effect, Envelope, Payload, Reason
 from rc_stats.people import Held
 from rc_stats.policy import Policy
 from rc_stats.previewing import Preview
-from rc_stats.render.words import DONE, FROZEN_DONE, group_title, grouped, many, singular, why
+from rc_stats.render.words import DONE, FROZEN_DONE, group_title, grouped, how_ended, many, singular, why
 from rc_stats.sources import Newest
 from rc_stats.wire import parse
 
@@ -93,7 +94,7 @@ class View:
     Attributes:
         headline: The verdict in one sentence.
         is_open: Whether it would be sent.
-        is_supposed: The shown payload answers a "what if?" and is not what would be sent.
+        supposition: What the shown payload is, if it is not what would be sent; else empty.
         closing, narrowing: The rules that decided.
         sections: The shown payload.
         groups: What stays here.
@@ -103,7 +104,7 @@ class View:
 
     headline: str
     is_open: bool
-    is_supposed: bool
+    supposition: str
     closing: tuple[Rule, ...]
     narrowing: tuple[Rule, ...]
     sections: tuple[Section, ...]
@@ -112,6 +113,11 @@ class View:
     about: tuple[tuple[str, str], ...]
     payload: Payload | None
     envelope: Envelope | None
+
+    @property
+    def is_supposed(self) -> bool:
+        """Whether the shown payload is not what would be sent."""
+        return bool(self.supposition)
 
     @property
     def size(self) -> int:
@@ -142,7 +148,7 @@ def view_of(
     return View(
         headline=_headline(decision, shown, sum(len(section.rows) for section in sections)),
         is_open=decision.is_open,
-        is_supposed=shown is not None and shown.is_hypothetical,
+        supposition="What a yes would send" if shown is not None and shown.is_hypothetical else "",
         closing=tuple(rule for rule in rules if rule.effect == Effect.CLOSES),
         narrowing=tuple(_rule(r, terms.policy) for r in judged.reasons if r.effect is Effect.NARROWS),
         sections=sections,
@@ -158,6 +164,59 @@ def view_of(
         payload=shown,
         envelope=shown.envelope if shown is not None and with_envelope else None,
     )
+
+
+def reported(view: View, period: str, ended: str) -> View:
+    """Return *view* where the report for *period* has *ended* in some way: of this document nothing is sent."""
+    if not view.is_open:
+        return view
+    headline = f"Nothing would be sent: the report for {period} {how_ended(ended)}."
+    return replace(view, headline=headline, is_open=False, supposition="What this document would tell")
+
+
+def superseded(view: View, kept: Payload, catalogue: Catalogue, *, with_envelope: bool = False) -> View:
+    """Return *view* where *kept*, frozen before, would be sent and nothing of this document."""
+    sections = sections_of(kept.body, catalogue)
+    size = many(sum(len(section.rows) for section in sections), "value")
+    return replace(
+        view,
+        headline=f"This would be sent: {size} of the report for {kept.period}, kept until it is delivered.",
+        is_open=True,
+        supposition="",
+        closing=(),
+        sections=sections,
+        payload=kept,
+        envelope=kept.envelope if with_envelope else None,
+    )
+
+
+def statistics_of(body: bytes) -> Mapping[str, Any]:
+    """Return the statistics that the payload *body* holds; none if it holds no such thing."""
+    try:
+        found = parse(body)["statistics"]
+    except (UnusableInput, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def sections_of(body: bytes, catalogue: Catalogue) -> tuple[Section, ...]:
+    """Return the values of the payload *body* in words of *catalogue*; what that doesn't know is in the bytes alone."""
+    statistics = statistics_of(body)
+    rows: dict[str, list[Any]] = {}
+    for metric in catalogue.metrics.values():
+        value = None if metric.is_dropped else value_at(statistics, metric.emit)
+        if value is not None:
+            rows.setdefault(metric.section, []).append(row_of(metric, value))
+    return tuple(Section(name, tuple(rows[name])) for name in sorted(rows, key=place_of))
+
+
+def value_at(statistics: Any, path: str) -> Any:
+    """Return what *statistics* have at *path*; None if nothing."""
+    for step in path.split("."):
+        if not isinstance(statistics, Mapping) or step not in statistics:
+            return None
+        statistics = statistics[step]
+    return statistics
 
 
 def _rule(reason: Reason, policy: Policy) -> Rule:
@@ -384,7 +443,7 @@ def _payload_data(view: View) -> dict[str, Any] | None:
     data: dict[str, Any] = {
         "body": parse(payload.body),
         "bytes": len(payload.body),
-        "is_hypothetical": payload.is_hypothetical,
+        "is_hypothetical": view.is_supposed,
         "period": payload.period,
         "sha256": payload.sha256,
     }

@@ -67,3 +67,15 @@ def group_title(finding: Finding, catalogue: Catalogue) -> str:
     if finding.action is Action.DROPPED and finding.rule in catalogue.kinds:
         return catalogue.kinds[finding.rule].label
     return RULES[finding.rule]
+
+
+_ENDED: Final = {
+    "sent": "was sent",
+    "rejected": "was refused by the recipient, for good",
+    "unknown": "was given up after an attempt, so nobody knows whether it arrived",
+}
+
+
+def how_ended(ended: str) -> str:
+    """Return how a period ended, as what is told of its report."""
+    return _ENDED.get(ended, ended)

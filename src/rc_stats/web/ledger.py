@@ -8,12 +8,10 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from rc_stats.catalogue import Catalogue, Metric
-from rc_stats.errors import UnusableInput
-from rc_stats.render.view import Section, place_of, row_of
+from rc_stats.render.view import Section, place_of, sections_of, statistics_of, value_at
 from rc_stats.render.words import grouped, many
 from rc_stats.reporter import Reporter
 from rc_stats.web.telling import Told, period_text, told
-from rc_stats.wire import parse
 
 if TYPE_CHECKING:
     from rc_stats.store import Entry, Store
@@ -70,34 +68,6 @@ def periods_of(entries: Iterable[Entry]) -> dict[str, Period]:
         elif entry.kind == "discard":
             del found[entry.period]
     return found
-
-
-def statistics_of(body: bytes) -> Mapping[str, Any]:
-    """Return the statistics that the payload *body* holds; none if it holds no such thing."""
-    try:
-        found = parse(body)["statistics"]
-    except (UnusableInput, KeyError, TypeError):
-        return {}
-    return found if isinstance(found, Mapping) else {}
-
-
-def sections_of(body: bytes, catalogue: Catalogue) -> tuple[Section, ...]:
-    """Return the values of the payload *body* in words of *catalogue*; what that doesn't know is in the bytes alone."""
-    statistics = statistics_of(body)
-    rows: dict[str, list[Any]] = {}
-    for metric in catalogue.metrics.values():
-        value = None if metric.is_dropped else _value(statistics, metric.emit)
-        if value is not None:
-            rows.setdefault(metric.section, []).append(row_of(metric, value))
-    return tuple(Section(name, tuple(rows[name])) for name in sorted(rows, key=place_of))
-
-
-def _value(statistics: Any, path: str) -> Any:
-    for step in path.split("."):
-        if not isinstance(statistics, Mapping) or step not in statistics:
-            return None
-        statistics = statistics[step]
-    return statistics
 
 
 # Charts --------------------------------------------------------------------------------------------------------------
@@ -176,7 +146,7 @@ def _rank(metric: Metric) -> tuple[int, tuple[int, str]]:
 
 
 def _number(statistics: Mapping[str, Any], metric: Metric) -> int | None:
-    value = _value(statistics, metric.emit)
+    value = value_at(statistics, metric.emit)
     return value if type(value) is int else None
 
 

@@ -15,10 +15,9 @@ from rc_stats.errors import RcStatsError, UnusableInput
 from rc_stats.gate import Payload
 from rc_stats.outcome import Offer, Prepared, Status
 from rc_stats.policy import DataType
-from rc_stats.render.view import Rule, Section, View, view_of
+from rc_stats.render.view import Rule, Section, View, sections_of, view_of
 from rc_stats.render.words import many
 from rc_stats.reporter import Reporter
-from rc_stats.web.ledger import sections_of
 from rc_stats.web.telling import (
     SCOPE_WORDS,
     Verdict,

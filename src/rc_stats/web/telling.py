@@ -11,7 +11,7 @@ from rc_stats.consent import SCOPES, Consent, ConsentState
 from rc_stats.decision import Effect, Reason
 from rc_stats.policy import DataType, Policy, Recipient
 from rc_stats.render.view import Rule, View
-from rc_stats.render.words import grouped, many
+from rc_stats.render.words import grouped, how_ended, many
 
 if TYPE_CHECKING:
     from rc_stats.outcome import Prepared, Status
@@ -40,12 +40,6 @@ _REMEDIES: Final = {
     "scope-account": "Agree to it as well, on the overview.",
 }
 """By code, where the gate's own remedy names an option of the command line."""
-
-_ENDED: Final = {
-    "sent": "was sent",
-    "rejected": "was refused by the recipient, for good",
-    "unknown": "was given up after an attempt, so nobody knows whether it arrived",
-}
 
 STATES: Final = {
     "sent": "Sent",
@@ -91,7 +85,7 @@ def scope_text(scope: Sequence[str] | frozenset[DataType]) -> str:
 
 def ended_text(period: str, ended: str) -> str:
     """Return how a period ended, as a clause."""
-    return f"the report for {period_text(period)} {_ENDED.get(ended, ended)}"
+    return f"the report for {period_text(period)} {how_ended(ended)}"
 
 
 @dataclass(frozen=True, slots=True)
