@@ -47,6 +47,7 @@ NOT_RUN: Final = {
     "pip install 'rc-stats[cli,store,http]'": "a package index",
     "pip install 'rc-stats[all]'": "a package index",
     "pip install 'rc-stats[testing]' pytest": "a package index",
+    "uvicorn --app-dir examples fastapi_service:app": "serves until it is stopped; the tests of the examples do",
     "make preview && . .venv/bin/activate": "makes the environment that the tests run in",
 }
 """The commands in ``sh`` blocks, which alone are not run, and what they would need."""
