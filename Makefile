@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help preview test check coverage audit compile docs docs-metrics bench bench-smoke mutants clean
+.PHONY: help preview test check coverage audit compile docs docs-metrics pictures bench bench-smoke mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ docs: $(READY) ## Build the documentation into docs/_build/html; a warning is an
 
 docs-metrics: $(READY) compile ## Write docs/metrics.md from the catalogue
 	$(BIN)/rc-stats metrics --format markdown > docs/metrics.md
+
+pictures: $(READY) ## Make the pictures of README and documentation; needs chromium
+	$(BIN)/python docs/pictures/make_pictures.py
 
 bench-smoke: $(READY) ## Run each benchmark once, so that they can't rot
 	$(BIN)/python benchmarks/bench.py --smoke
