@@ -46,6 +46,7 @@ NOT_RUN: Final = {
     "pip install 'rc-stats[cli,store,http]'": "a package index",
     "pip install 'rc-stats[all]'": "a package index",
     "pip install 'rc-stats[testing]' pytest": "a package index",
+    "pip install fastapi": "a package index",
     "rc-stats serve": "serves until it is stopped; the tests of the page do",
     "uvicorn --app-dir examples fastapi_service:app": "serves until it is stopped; the tests of the examples do",
     "make preview && . .venv/bin/activate": "makes the environment that the tests run in",
