@@ -2,21 +2,28 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOOK := $(VENV)/.look
 READY := $(VENV)/.ready
 
-.PHONY: help preview test check coverage audit crash compile docs docs-metrics bench bench-smoke mutants clean
+.PHONY: help preview test check coverage audit crash compile docs docs-metrics pictures bench bench-smoke mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(READY): pyproject.toml
+# What an admin needs: a fraction of what a developer does, so that a first look takes no patience.
+$(LOOK): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "rc-stats needs Python 3.11 or newer; name one with: make PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@echo "Making an environment in $(VENV), once; this takes a minute or so." >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --editable '.[cli,audit,store,http,web]'
+	@touch $(LOOK)
+
+$(READY): $(LOOK)
+	@echo "Installing what development needs, once; this takes some minutes." >&2
+	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $(READY)
 
-preview: $(READY) ## Show what would leave an example workspace, with a yes
+preview: $(LOOK) ## Show what would leave an example workspace, with a yes
 	@$(BIN)/rc-stats preview examples/statistics.json --workspace registered --opt-in
 
 test: $(READY) ## Run the whole suite, on all cores
@@ -48,6 +55,9 @@ docs: $(READY) ## Build the documentation into docs/_build/html; a warning is an
 
 docs-metrics: $(READY) compile ## Write docs/metrics.md from the catalogue
 	$(BIN)/rc-stats metrics --format markdown > docs/metrics.md
+
+pictures: $(READY) ## Make the pictures of README and documentation; needs chromium
+	$(BIN)/python docs/pictures/make_pictures.py
 
 bench-smoke: $(READY) ## Run each benchmark once, so that they can't rot
 	$(BIN)/python benchmarks/bench.py --smoke

@@ -43,10 +43,12 @@ PAGES: Final = sorted(path for path in DOCS.rglob("*.md") if "_build" not in pat
 GENERATED: Final = {"metrics.md", "changelog.md"}
 
 NOT_RUN: Final = {
-    "pip install 'rc-stats[cli]'": "a package index",
     "pip install 'rc-stats[cli,store,http]'": "a package index",
     "pip install 'rc-stats[all]'": "a package index",
     "pip install 'rc-stats[testing]' pytest": "a package index",
+    "pip install fastapi": "a package index",
+    "rc-stats serve": "serves until it is stopped; the tests of the page do",
+    "uvicorn --app-dir examples fastapi_service:app": "serves until it is stopped; the tests of the examples do",
     "make preview && . .venv/bin/activate": "makes the environment that the tests run in",
 }
 """The commands in ``sh`` blocks, which alone are not run, and what they would need."""

@@ -1,19 +1,36 @@
-"""The examples fill every slot that identifies somebody, agree with themselves, and can be made again."""
+"""
+The examples: documents that fill every slot that identifies somebody and agree with themselves, and programs that run.
+
+The programs run as processes of their own, with a real configuration, store and collector.
+"""
 
 import csv
 import importlib.util
 import json
+import os
 import re
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
+import httpx2
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from collector import Collector, hold
+from commands import ROOT, Done, child, environment, process
+from pages import Seen
+from sites import SECRET, Site, document
+
 EXAMPLES = ROOT / "examples"
 DATA = ROOT / "tests" / "data"
 NAMES = ("statistics.json", "statistics-six.json")
@@ -239,3 +256,159 @@ def test_the_files_are_what_the_script_makes() -> None:
     for name, text in module.EXAMPLES.items():
         assert (EXAMPLES / name).read_bytes() == text.encode()
         assert module.rendered()[name] == text
+
+
+# Programs ------------------------------------------------------------------------------------------------------------
+
+ADMIN: Final = {"X-Forwarded-User": "ann"}
+SERVE: Final = """
+import secrets, socket, sys
+import uvicorn
+secrets.randbelow = lambda _: int(sys.argv[1])  # the minute of the day
+listening = socket.create_server(("127.0.0.1", 0))
+print(listening.getsockname()[1], flush=True)
+uvicorn.Server(uvicorn.Config("fastapi_service:app", log_level="info", access_log=False)).run(sockets=[listening])
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Give a configured workspace whose document is of after a yes of now."""
+    with Collector(tmp_path) as collector:
+        site = Site(tmp_path, collector, lambda *words, stdin=b"": process(words, stdin=stdin or b""))
+        site.write(document(uniqueId=SECRET))
+        yield site
+
+
+@dataclass
+class Running:
+    """The example, served by uvicorn: its process, its log and a client of it."""
+
+    process: subprocess.Popen[str]
+    log: Path
+    client: httpx2.Client
+
+    def says(self, words: str) -> None:
+        """Wait until the log has *words*."""
+        while words not in self.log.read_text(encoding="utf-8"):
+            assert self.process.poll() is None, self.log.read_text(encoding="utf-8")
+            time.sleep(0.02)
+
+    def end(self, before: Callable[[], None] = lambda: None) -> None:
+        """Tell it to end, do *before* once it has begun to, and see that it ends in order."""
+        self.process.terminate()
+        self.says("Waiting for application shutdown.")
+        before()
+        code, log = self.process.wait(60), self.log.read_text(encoding="utf-8")
+        assert code in (0, -signal.SIGTERM), log
+        assert "Application shutdown complete." in log
+        assert "Traceback" not in log
+        assert SECRET not in log
+
+
+@contextmanager
+def serving(site: Site, *, minute: int) -> Iterator[Running]:
+    """Serve the example; the reporter's random minute of the day is *minute*."""
+    variables = {
+        **environment(RC_STATS_CONFIG=str(site.file)),
+        "PYTHONPATH": os.pathsep.join([str(EXAMPLES), *sys.path]),
+    }
+    log = site.directory / "service.log"
+    with (
+        log.open("w", encoding="utf-8") as written,
+        subprocess.Popen(
+            [sys.executable, "-c", SERVE, str(minute)], env=variables, stdout=subprocess.PIPE, stderr=written, text=True
+        ) as running,
+    ):
+        assert running.stdout is not None
+        try:
+            url = f"http://127.0.0.1:{int(running.stdout.readline())}"
+            with httpx2.Client(base_url=url, timeout=30, headers={"Origin": url}) as client:
+                yield Running(running, log, client)
+        finally:
+            running.kill()
+
+
+def kinds(site: Site) -> list[str]:
+    """Return the kinds of the entries in the history."""
+    with site.books() as store:
+        return [entry.kind for entry in store.history()]
+
+
+def run_job(site: Site) -> Done:
+    """Run the plain job."""
+    return child([sys.executable, str(EXAMPLES / "plain_job.py")], RC_STATS_CONFIG=str(site.file))
+
+
+@pytest.mark.parametrize("name", ["fastapi_service.py", "plain_job.py"])
+def test_a_program_is_short(name: str) -> None:
+    """Using the library takes fewer than thirty lines, with imports and all."""
+    assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < 30
+
+
+def test_the_service_asks_first(site: Site) -> None:
+    """Without a yes the service sends nothing and says why; its page is for the admin alone, whose yes takes effect."""
+    with serving(site, minute=0) as service:
+        assert service.client.get("/status").json() == {"closed_by": ["consent-undecided"]}
+        assert service.client.get("/statistics/").status_code == 403
+        page = service.client.get("/statistics/", headers=ADMIN)
+        assert "You are ann" in Seen(page.text).text
+        service.client.cookies.update(page.cookies)
+        assert service.client.post(
+            "/statistics/opt-in", data=Seen(page.text).forms["opt-in"], headers=ADMIN
+        ).is_redirect
+        assert service.client.get("/status").json() == {"closed_by": []}
+        service.end()
+    assert site.collector.count == 0
+    assert "receipt" not in kinds(site)
+
+
+def test_the_service_reports(site: Site) -> None:
+    """With a yes the service reports when its minute comes; told to end meanwhile, it finishes that and records it."""
+    release = threading.Event()
+    site.collector.then(hold(release))
+    site.agree()
+    with serving(site, minute=0) as service:
+        site.collector.wait_for(1)
+        assert service.client.get("/status").json() == {"closed_by": []}
+        service.end(release.set)
+    (request,) = site.collector.received
+    assert request.is_whole
+    assert SECRET.encode() not in request.raw
+    assert kinds(site) == ["consent", "report", "attempt", "receipt"]
+
+
+def test_the_service_waits_for_its_minute(site: Site) -> None:
+    """Until its minute comes the service sends nothing, and it ends at once when told to."""
+    site.agree()
+    with serving(site, minute=24 * 60 - 1) as service:
+        assert service.client.get("/status").json() == {"closed_by": []}
+        service.end()
+    assert site.collector.count == 0
+
+
+def test_the_job(site: Site) -> None:
+    """Without a yes the job ends with 3 and sends nothing; with one it sends once, however often it is called."""
+    done = run_job(site)
+    assert (done.code, done.err) == (3, b"")
+    assert done.text.endswith(": closed\n")
+    assert site.collector.count == 0
+    site.agree()
+    done = run_job(site)
+    assert (done.code, done.err) == (0, b"")
+    assert done.text.endswith(": sent\n")
+    done = run_job(site)
+    assert (done.code, done.err) == (0, b"")
+    assert done.text.endswith(": already-sent\n")
+    (request,) = site.collector.received
+    assert request.is_whole
+    assert SECRET.encode() not in request.raw
+
+
+def test_the_job_says_what_is_wrong(site: Site) -> None:
+    """A job that can't do its work says why on one line, without a value of the document, and ends with its code."""
+    site.write(f'{{"uniqueId": "{SECRET}"'.encode())
+    done = run_job(site)
+    assert (done.code, done.out) == (4, b"")
+    assert len(done.err.splitlines()) == 1
+    assert SECRET.encode() not in done.err
