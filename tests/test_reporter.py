@@ -20,7 +20,8 @@ from rc_stats.errors import RcStatsError, StoreError, TransportError, UnusableIn
 from rc_stats.gate import Switches, Workspace
 from rc_stats.outcome import Outcome, Verdict
 from rc_stats.policy import DataType, WorkspaceKind
-from rc_stats.reporter import KEPT_DAYS, Reporter
+from rc_stats.previewing import KEPT_DAYS
+from rc_stats.reporter import Reporter
 from reporting import DAY, NAME, NOW, TERMS, Clock, Life
 from sending import on_the_wire
 from stores import KINDS, Database, empty
@@ -335,6 +336,105 @@ def test_a_clock_that_goes_back(life: Life) -> None:
     assert len(life.keys) == 1
 
 
+def test_a_clock_that_was_ahead(life: Life) -> None:
+    """After one wrong reading every face says why nothing is sent, and a new yes ends it."""
+    reporter = life.agreed()
+    life.kind = WorkspaceKind.UNREGISTERED
+    life.clock.move(1500 * DAY)
+    life.reporter().send_once()
+    life.clock.move(-1500 * DAY)
+    outcome, prepared, status = reporter.send_once(), reporter.prepare(), reporter.status()
+    assert outcome.decision is not None
+    for decision in (outcome.decision, prepared.decision, status.decision, reporter.preview().decision):
+        assert [reason.code for reason in decision.closing] == ["clock-went-back"]
+    assert prepared.payload is None
+    assert life.received == []
+    reporter.opt_in()
+    life.clock.move(2 * HOUR)
+    assert reporter.send_once().verdict is Verdict.SENT
+
+
+def test_a_slip_destroys_nothing(life: Life) -> None:
+    """An instance that was not told that the workspace is registered sends nothing, and leaves what is kept alone."""
+    reporter = life.agreed()
+    life.collector.then(reset(), reset(), reset())
+    assert reporter.send_once().verdict is Verdict.FAILED
+    wrong = Life(**{**vars(life), "kind": WorkspaceKind.UNREGISTERED}).reporter()
+    assert (wrong.send_once().verdict, wrong.prepare().payload) == (Verdict.CLOSED, None)
+    assert len(life.store().pending(NAME)) == 1
+    assert reporter.send_once().verdict is Verdict.SENT
+    assert len(life.keys) == 1
+
+
+def test_all_that_is_posted_is_told_before(life: Life) -> None:
+    """What is told of a call to send is what it posts: last month's report and this one's, or what became of them."""
+    reporter = life.agreed()
+    life.clock.now = datetime(2026, 8, 30, 12, tzinfo=UTC)
+    life.collector.then(reset(), reset(), reset())
+    reporter.send_once()
+    life.clock.move(3 * DAY)
+    told = list(reporter.upcoming())
+    assert [(prepared.period, prepared.is_kept) for prepared in told] == [("2026-08", True), ("2026-09", False)]
+    assert reporter.prepare().payload is not None
+    outcome = reporter.send_once()
+    assert [received.body for received in life.received[-2:]] == [p.payload.body for p in told if p.payload is not None]
+    assert [earlier.period for earlier in outcome.earlier] == ["2026-08"]
+
+
+def test_what_is_given_up_is_told_before(life: Life) -> None:
+    """After a week without success neither the dry run nor the call has anything to post."""
+    life.clock.now = datetime(2026, 8, 10, 12, tzinfo=UTC)
+    reporter = life.agreed()
+    life.collector.then(reset(), reset(), reset())
+    reporter.send_once()
+    life.clock.move((KEPT_DAYS + 1) * DAY)
+    (prepared,) = reporter.upcoming()
+    assert (prepared.payload, prepared.ended) == (None, "unknown")
+    assert reporter.status().kept is None
+    count = life.collector.count
+    assert reporter.send_once().verdict is Verdict.ENDED
+    assert life.collector.count == count
+
+
+def test_what_was_meant_for_another_is_not_sent(life: Life) -> None:
+    """What was frozen for one recipient never goes to another, whatever is agreed to since."""
+    reporter = life.agreed()
+    life.collector.then(reset(), reset(), reset())
+    reporter.send_once()
+    with Collector(identity=Identity.PLAIN) as other:
+        elsewhere = Life(**{**vars(life), "collector": other, "made_ago": -HOUR})
+        elsewhere.reporter().opt_in()
+        assert elsewhere.reporter().prepare().payload is None
+        assert elsewhere.reporter().send_once().verdict is Verdict.ENDED
+        assert other.count == 0
+    assert life.store().ended(NAME, PERIOD) == "unknown"
+
+
+@pytest.mark.parametrize("name", ["RC_STATS_DISABLE", "DO_NOT_TRACK", "RC_DISABLE_STATISTICS_REPORTING"])
+def test_the_kill_switches_are_heard(life: Life, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names no switches has those of the environment, so that forgetting them opens nothing."""
+    life.agreed()
+    recipient = life.reporter().recipient
+    registered = Workspace(WorkspaceKind.REGISTERED)
+    reporter = Reporter(
+        life.document, registered, life.store(), life.transport(), life.clock, terms=TERMS, recipient=recipient
+    )
+    monkeypatch.setenv(name, "1")
+    assert reporter.send_once().verdict is Verdict.CLOSED
+    monkeypatch.delenv(name)
+    assert reporter.send_once().verdict is Verdict.SENT
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that opens and can't be read is Linux's own")
+def test_a_source_that_can_not_be_read_on(life: Life) -> None:
+    """An error of reading is one of ours, like one of opening."""
+    reporter = life.agreed()
+    reporter.source = "/proc/self/mem"
+    with pytest.raises(UnusableInput) as caught:
+        reporter.send_once()
+    assert caught.value.rule == "unreadable"
+
+
 def test_another_instance_is_at_it(life: Life) -> None:
     """While one instance holds the lease, another does nothing and says so."""
     reporter = life.agreed()
@@ -368,6 +468,62 @@ def test_off_while_a_request_is_under_way(database: Database, collector: Collect
     assert collector.count == 1
     assert life.store().ended(NAME, PERIOD) == "unknown"
     assert life.store().verify() == ()
+
+
+def test_a_narrower_yes_counts_at_once(database: Database, collector: Collector) -> None:
+    """A yes to less that comes between the gate's answer and the request is a no to the rest."""
+    life = Life(database, collector, clock=Clock())
+    reporter = life.agreed()
+    begin = reporter.store.begin_attempt
+
+    def late(*arguments: Any, **named: Any) -> int:
+        reporter.store.begin_attempt = begin  # type: ignore[method-assign]
+        life.reporter().opt_in({DataType.USAGE}, by="another")
+        return begin(*arguments, **named)
+
+    reporter.store.begin_attempt = late  # type: ignore[method-assign]
+    assert reporter.send_once().verdict is Verdict.CLOSED
+    assert life.received == []
+    life.clock.move(2 * HOUR)
+    assert reporter.send_once().verdict is Verdict.SENT
+    (received,) = life.received
+    assert "apps" not in json.loads(received.body)["statistics"]
+    assert life.store().verify() == ()
+
+
+def test_the_same_yes_again_holds_nothing_up(life: Life) -> None:
+    """A yes to as much or more that comes in between lets the request go on, under the consent of now."""
+    life.made_ago = -HOUR
+    reporter = life.agreed()
+    begin = reporter.store.begin_attempt
+
+    def late(*arguments: Any, **named: Any) -> int:
+        reporter.store.begin_attempt = begin  # type: ignore[method-assign]
+        life.reporter().opt_in({*DataType} - {DataType.USER_CONTENT, DataType.TRACKING})
+        return begin(*arguments, **named)
+
+    reporter.store.begin_attempt = late  # type: ignore[method-assign]
+    assert reporter.send_once().verdict is Verdict.SENT
+    assert life.kinds() == ["consent", "report", "consent", "attempt", "receipt"]
+
+
+def test_a_narrower_yes_waits(life: Life, caplog: pytest.LogCaptureFixture) -> None:
+    """A yes to less waits for a request that tells more, and says so if that takes too long; a wider one doesn't."""
+    caplog.set_level(logging.WARNING, "rc_stats.reporter")
+    reporter = life.agreed()
+    release = threading.Event()
+    life.collector.then(hold(release, b"HTTP/1.1 200 Reason\r\nContent-Length: 2\r\n\r\n{}"))
+    sender = threading.Thread(target=reporter.send_once)
+    sender.start()
+    life.collector.wait_for(1)
+    life.reporter().opt_in(seconds=0.05)
+    assert caplog.messages == []
+    life.reporter().opt_in({DataType.USAGE}, seconds=0.05)
+    assert caplog.messages == ["a request that began under the last consent may still arrive"]
+    release.set()
+    life.reporter().opt_in({DataType.APP}, seconds=20)
+    assert len(caplog.messages) == 1
+    sender.join()
 
 
 def test_off_while_waiting_to_try_again(life: Life) -> None:
@@ -568,6 +724,70 @@ def test_cancelled_while_it_waits(life: Life) -> None:
     assert len(life.store().pending(NAME)) == 1
     assert reporter.send_once().verdict is Verdict.SENT
     assert len(life.keys) == 1
+
+
+def test_cancelled_while_the_source_is_read(life: Life) -> None:
+    """Cancelled in a step that can't be stopped, it ends that step, gives the lease back, and is cancelled."""
+    reporter = life.agreed()
+    begun, release = threading.Event(), threading.Event()
+
+    def slow() -> bytes:
+        begun.set()
+        release.wait(20)
+        return life.document()
+
+    reporter.source = slow
+
+    async def scenario() -> None:
+        task = asyncio.create_task(reporter.send_once_async())
+        await asyncio.to_thread(begun.wait, 20)
+        task.cancel()
+        await asyncio.sleep(0)
+        task.cancel()
+        release.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scenario())
+    assert life.received == []
+    assert reporter.send_once().verdict is Verdict.SENT, "the lease was free"
+    assert len(life.keys) == 1
+
+
+def test_run_goes_on_after_a_wrong_clock(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reading ten years ahead, set right the next minute, costs a day and not ten years."""
+    monkeypatch.setattr("rc_stats.reporter.secrets.randbelow", lambda most: most and 0)
+    reporter = life.agreed()
+    days: list[Any] = []
+    minutes = 0
+
+    def source() -> bytes:
+        days.append(life.clock().date())
+        return b"["
+
+    async def passing(seconds: float) -> None:
+        nonlocal minutes
+        minutes += 1
+        life.clock.move(timedelta(seconds=max(seconds, 3600)))
+        if minutes == 2:
+            life.clock.move(3650 * DAY)
+        if minutes == 30:
+            life.clock.move(-3650 * DAY)
+        await asyncio.tasks.__dict__["__sleep0"]()
+
+    reporter.source = source
+
+    async def scenario() -> None:
+        monkeypatch.setattr("rc_stats.reporter.asyncio.sleep", passing)
+        task = asyncio.create_task(reporter.run())
+        while minutes < 200:
+            await asyncio.to_thread(threading.Event().wait, 0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scenario())
+    assert len([day for day in days if day.year == NOW.year]) > 4
 
 
 def test_run_ends_when_it_is_cancelled(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ def test_nobody_has_decided_at_first(database: Database) -> None:
             store.payload(NAME, "2026-02"),
         ] == [None] * 4
         assert (store.pending(NAME), list(store.history()), store.verify()) == ((), [], ())
-        assert (store.head(), store.latest_at(), list(store.export())) == ((0, ""), None, [])
+        assert (store.head(), store.latest_at(NAME), list(store.export())) == ((0, ""), None, [])
 
 
 SAID = {
@@ -116,7 +116,8 @@ def test_the_latest_consent_counts(database: Database) -> None:
         assert store.consent(NAME).state is ConsentState.WITHDRAWN
         assert store.last_grant(NAME) == PAUSED
         assert store.last_grant(OTHER) is None
-        assert store.latest_at() == NOW
+        assert store.latest_at(NAME) == AGREED, "what was noted before the last decision doesn't count"
+        assert store.latest_at(OTHER) == NOW
 
 
 NO_ANSWERS = [

@@ -556,7 +556,7 @@ def test_documents_reach_the_interesting_places() -> None:
     """Among a few hundred documents are full and empty ones, hostile keys, wrappers and values of every JSON type."""
     seen: dict[str, int] = {}
 
-    @settings(max_examples=100, database=None)
+    @settings(max_examples=200, database=None, derandomize=True)
     @given(documents())
     def look(document: dict[str, Any]) -> None:
         seen["full"] = seen.get("full", 0) + (len(document) > 100)

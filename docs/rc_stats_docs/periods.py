@@ -263,8 +263,8 @@ class PeriodStates(SphinxDirective):
 
     def _cells(self, words: str, found: Result) -> list[list[nodes.Node]]:
         why = f" `{found.closed_by}`" if found.closed_by else ""
-        if found.verdict == "closed" and not why:
-            why = " The clock can't be trusted, so nothing is destroyed either."
+        if found.closed_by == "clock-went-back":
+            why += " The clock can't be trusted, so nothing is destroyed either."
         gained = ", ".join(f"`{kind}`" for kind in found.entries) or "nothing"
         return [
             [text(words)],

@@ -43,6 +43,7 @@ class World:
     evidence: Evidence = field(
         default_factory=lambda: Evidence(is_hosted=False, has_apps=True, made_at=NOW - timedelta(hours=1))
     )
+    latest: datetime | None = None
 
     def decision(self) -> Decision:
         """Ask the gate."""
@@ -54,6 +55,7 @@ class World:
             self.now,
             terms=self.terms,
             evidence=self.evidence,
+            latest=self.latest,
         )
 
 
@@ -155,6 +157,7 @@ CHANGES: Final[tuple[tuple[str, Callable[[World], World]], ...]] = (
         ),
     ),
     ("The clock has no time zone", lambda w: replace(w, now=NOW.replace(tzinfo=None))),
+    ("The history has an entry of tomorrow", lambda w: replace(w, latest=NOW + timedelta(days=1))),
     ("The clock is of another century", lambda w: replace(w, now=NOW.replace(year=1999))),
 )
 """What may change, one thing at a time."""

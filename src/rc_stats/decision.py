@@ -23,6 +23,7 @@ from rc_stats.errors import UsageError
 from rc_stats.policy import Condition, DataType, Policy, Recipient, Verdict, WorkspaceKind
 
 _CLOCK_DOUBT: Final = timedelta(days=1)
+_BACK: Final = timedelta(hours=1)
 
 
 class Effect(StrEnum):
@@ -158,6 +159,7 @@ def decide(
     *,
     terms: Terms,
     evidence: Evidence | None = None,
+    latest: datetime | None = None,
 ) -> Decision:
     """
     Return which data types may leave, and all reasons that close or narrow the gate. It never raises on any state.
@@ -168,8 +170,9 @@ def decide(
         now: The caller's clock, with a time zone.
         terms: What is offered now; compared with what was agreed to.
         evidence: What the document tells about itself. Without it nothing is cleared: a decision about no document.
+        latest: The latest moment that the caller's own records tell, with a time zone; a clock that says less is wrong.
     """
-    return Standing(workspace, consent, recipient, switches, now, terms=terms).decide(evidence)
+    return Standing(workspace, consent, recipient, switches, now, terms=terms, latest=latest).decide(evidence)
 
 
 class Standing:
@@ -188,9 +191,10 @@ class Standing:
         now: datetime,
         *,
         terms: Terms,
+        latest: datetime | None = None,
     ) -> None:
         """Look at everything that is the same for each document."""
-        self._clock = tuple(_about_clock(now, terms.policy))
+        self._clock = tuple(_about_clock(now, latest, terms.policy))
         self._now = now if now.utcoffset() is not None else now.replace(tzinfo=UTC)
         self._workspace, self._recipient, self._terms = workspace, recipient, terms
         self._switches = tuple(_about_switches(switches, terms.policy))
@@ -298,7 +302,7 @@ def is_taken(decision: Decision) -> bool:
     return _DECIDED.get(id(decision)) is decision
 
 
-def _about_clock(now: datetime, policy: Policy) -> Iterator[Reason]:
+def _about_clock(now: datetime, latest: datetime | None, policy: Policy) -> Iterator[Reason]:
     if now.utcoffset() is None:
         yield _reason(
             policy, "clock-without-zone", "toggle", "The caller's clock has no time zone.", "Pass a time with a zone."
@@ -306,6 +310,14 @@ def _about_clock(now: datetime, policy: Policy) -> Iterator[Reason]:
     if not 2000 < now.year < 2099:
         yield _reason(
             policy, "clock-implausible", "toggle", "The caller's clock is not of this century.", "Set the clock."
+        )
+    elif latest is not None and now.utcoffset() is not None and now < latest - _BACK:
+        yield _reason(
+            policy,
+            "clock-went-back",
+            "toggle",
+            "The clock says less than the history does, so it is or was wrong.",
+            "Set the clock. If it is right now, agree again: rc-stats opt-in.",
         )
 
 

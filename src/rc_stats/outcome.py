@@ -49,6 +49,7 @@ class Outcome:
         payload: What was sent, or tried.
         decision: The gate's answer, where it was asked.
         error: Why it failed; it will be tried again unless the error is final.
+        earlier: Outcomes of reports of earlier periods that were delivered first, in the same call.
     """
 
     verdict: Verdict
@@ -56,6 +57,7 @@ class Outcome:
     payload: Payload | None = None
     decision: Decision | None = None
     error: RcStatsError | None = None
+    earlier: tuple[Outcome, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
 
 from rc_stats.anonymise import Anonymiser, Evidence, Report
 from rc_stats.catalogue import Profile
@@ -52,6 +53,7 @@ def preview(
     scope: frozenset[DataType] | None = None,
     anonymiser: Anonymiser | None = None,
     previous: Previous | None = None,
+    latest: datetime | None = None,
     show_keys: bool = False,
 ) -> Preview:
     """
@@ -68,6 +70,7 @@ def preview(
         scope: What the hypothetical yes covers; the consent's scope by default, or usage and app.
         anonymiser: A compiled one, to save the milliseconds of compiling.
         previous: Figures of people of the last report; None means that this would be the first ever.
+        latest: The latest moment that the caller's own records tell, if there are any.
         show_keys: Spell unknown keys in the findings as they are. They are data.
 
     Raises:
@@ -77,7 +80,16 @@ def preview(
     body = document.body if isinstance(document, Document) else document
     report = anonymiser(body, month=month_of(now), previous=previous, show_keys=show_keys)
     recipient = recipient or terms.policy.recipient
-    decision = decide(workspace, consent, recipient, switches or Switches(), now, terms=terms, evidence=report.evidence)
+    decision = decide(
+        workspace,
+        consent,
+        recipient,
+        switches or Switches(),
+        now,
+        terms=terms,
+        evidence=report.evidence,
+        latest=latest,
+    )
     payload = clear(report, decision) if decision.is_open else None
     if payload is not None:
         return Preview(terms, report, decision, payload, after_a_yes=None)
@@ -88,6 +100,16 @@ def preview(
         _registered(workspace, report), yes, recipient, Switches(), now, terms=terms, evidence=report.evidence
     )
     return Preview(terms, report, decision, payload, after_a_yes=clear(report, allowing) if allowing.is_open else None)
+
+
+KEPT_DAYS: Final = 7
+"""How long bytes that could not be delivered are tried again; after that the period ends without a report."""
+
+_CLOCK: Final = frozenset(
+    {"clock-implausible", "clock-without-zone", "clock-went-back", "consent-in-future", "document-in-future"}
+)
+_HOLDING: Final = _CLOCK | {"workspace-unregistered"}
+"""Reasons that say nothing of what the admin wants, and may be a slip: they hold back and destroy nothing."""
 
 
 class Kept(Protocol):
@@ -102,18 +124,55 @@ class Kept(Protocol):
         """What they count for."""
 
     @property
+    def url(self) -> str:
+        """Where they were to go."""
+
+    @property
+    def frozen_at(self) -> datetime:
+        """When they were frozen."""
+
+    @property
     def evidence(self) -> Evidence:
         """What their document told of itself."""
 
 
-K = TypeVar("K", bound=Kept)
-
-
-def first_kept(
-    kept: Iterable[K], judge: Callable[[Evidence], Decision], anonymiser: Anonymiser
-) -> tuple[K, Payload] | None:
+@dataclass(frozen=True, slots=True)
+class Judged:
     """
-    Return the first of what is *kept* that would be sent before anything new, with its payload; None if none would.
+    What becomes of something that is kept: it is sent, it is held and stays, or else it is destroyed.
+
+    Attributes:
+        payload: What is sent.
+        is_held: Only the clock or the kind of the workspace speaks against it.
+    """
+
+    decision: Decision
+    payload: Payload | None
+    is_held: bool
+
+
+def judged(kept: Kept, decision: Decision, anonymiser: Anonymiser) -> Judged:
+    """
+    Return what becomes of *kept*.
+
+    Args:
+        decision: Of now, about the evidence that is kept with it.
+        anonymiser: Of the terms of now.
+    """
+    codes = {reason.code for reason in decision.closing}
+    is_fresh = decision.now - kept.frozen_at <= timedelta(days=KEPT_DAYS)
+    if codes and codes <= _HOLDING and (is_fresh or codes & _CLOCK):
+        return Judged(decision, None, is_held=True)
+    payload = None
+    if is_fresh and kept.url == decision.recipient.url:
+        with suppress(GateClosed):
+            payload = resume(kept.body, kept.period, anonymiser, decision)
+    return Judged(decision, payload, is_held=False)
+
+
+def first_kept(kept: Iterable[Kept], judge: Callable[[Evidence], Decision], anonymiser: Anonymiser) -> Payload | None:
+    """
+    Return the payload of the first of what is *kept* that would be sent before anything new; None if none would.
 
     Args:
         kept: In the order of sending.
@@ -121,10 +180,9 @@ def first_kept(
         anonymiser: Of the terms of now.
     """
     for one in kept:
-        try:
-            return one, resume(one.body, one.period, anonymiser, judge(one.evidence))
-        except GateClosed:
-            continue
+        found = judged(one, judge(one.evidence), anonymiser)
+        if found.is_held or found.payload is not None:
+            return found.payload
     return None
 
 

@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from rc_stats.anonymise import Anonymiser, Evidence
 from rc_stats.catalogue import field_changes, load_catalogue
-from rc_stats.consent import DEFAULT_SCOPE, Consent, Terms
+from rc_stats.consent import DEFAULT_SCOPE, Consent, ConsentState, Terms
 from rc_stats.errors import (
     GateClosed,
     LeaseLost,
@@ -32,16 +33,21 @@ from rc_stats.errors import (
     TransportError,
     UnusableInput,
 )
-from rc_stats.gate import Decision, Payload, Switches, Workspace, confirm, decide, period_of, resume
+from rc_stats.gate import Decision, Payload, Switches, Workspace, confirm, decide, period_of
 from rc_stats.outcome import Offer, Outcome, Prepared, Status, Verdict
 from rc_stats.people import read_previous
 from rc_stats.policy import DataType, Recipient, load_policy
-from rc_stats.previewing import Preview, first_kept, preview
+from rc_stats.previewing import Judged, Preview, first_kept, judged, preview
 from rc_stats.sources import Document, read_newest
 
 if TYPE_CHECKING:
     from rc_stats.delivery import Permit, Receipt, Record
     from rc_stats.store import Lease, Pending, Store
+
+_T = TypeVar("_T")
+
+SETTLE_SECONDS: Final = 60.0
+"""How long a decision that takes something back waits for a request under way."""
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -50,15 +56,6 @@ Source = str | Path | Callable[[], bytes | Mapping[str, Any] | Document]
 
 LEASE_SECONDS: Final = 180.0
 """How long an instance may be silent before another takes over: longer than one wait and one request together."""
-
-KEPT_DAYS: Final = 7
-"""How long bytes that could not be delivered are tried again; after that the period ends without a report."""
-
-_CLOCK_DOUBT: Final = timedelta(hours=1)
-_PASSING: Final = frozenset(
-    {"clock-implausible", "clock-without-zone", "clock-went-back", "consent-in-future", "document-in-future"}
-)
-"""Reasons that say something of the clock and nothing of what the admin wants: they hold back and destroy nothing."""
 
 
 class Sender(Protocol):
@@ -93,7 +90,7 @@ class Reporter:
         transport: Delivers payloads.
         clock: Returns now, with a time zone.
         terms: Policy, catalogue and profile; by default the packaged ones, in the default profile.
-        switches: Returns the kill switches; asked each time, none by default.
+        switches: Returns the kill switches; asked each time, those of the environment by default.
         recipient: The policy's by default.
         lease_seconds: How long this instance may be silent before another takes over.
         anonymiser: A compiled one of these terms, to save the milliseconds of compiling.
@@ -108,7 +105,7 @@ class Reporter:
         clock: Callable[[], datetime],
         *,
         terms: Terms | None = None,
-        switches: Callable[[], Switches] = Switches,
+        switches: Callable[[], Switches] = lambda: Switches.from_environment(os.environ),
         recipient: Recipient | None = None,
         lease_seconds: float = LEASE_SECONDS,
         anonymiser: Anonymiser | None = None,
@@ -140,20 +137,38 @@ class Reporter:
 
     def prepare(self) -> Prepared:
         """
-        Return what :meth:`send_once` would post now, as the same kind of object, and send nothing.
+        Return what :meth:`send_once` would post first, as the same kind of object, and send nothing.
 
         Raises:
             UnusableInput: The source gives no document.
             StoreError: The store can't be read.
         """
-        now = self.clock()
-        if (kept := self._kept(now)) is not None:
-            return Prepared(kept.period, kept, kept.decision, is_kept=True, ended=None, preview=None)
+        return next(self.upcoming())
+
+    def upcoming(self) -> Iterator[Prepared]:
+        """
+        Give all that :meth:`send_once` would post if everything arrives, in order, and send nothing.
+
+        That is what was kept, and then the report of now. What comes last may have no payload, and says why.
+
+        Raises:
+            UnusableInput: The source gives no document; where something is kept, that is given before.
+            StoreError: The store can't be read.
+        """
+        now, given_up = self.clock(), set[str]()
         period = period_of(now, self.terms.profile)
+        for pending in self.store.pending(self._catalogue):
+            found = self._judged(pending, now)
+            if found.payload is None and not found.is_held:
+                given_up |= {pending.period} if pending.attempts else set()
+                continue
+            yield Prepared(pending.period, found.payload, found.decision, is_kept=True, ended=None, preview=None)
+            if found.is_held or pending.period == period:
+                return
         seen = self._preview(self.store.consent(self._catalogue), now)
-        ended = self.store.ended(self._catalogue, period)
+        ended = self.store.ended(self._catalogue, period) or ("unknown" if period in given_up else None)
         payload = seen.payload if ended is None else None
-        return Prepared(period, payload, seen.decision, is_kept=False, ended=ended, preview=seen)
+        yield Prepared(period, payload, seen.decision, is_kept=False, ended=ended, preview=seen)
 
     def offer(self, scope: Iterable[DataType] = DEFAULT_SCOPE) -> Offer:
         """
@@ -180,18 +195,29 @@ class Reporter:
             is_new_recipient=agreed is not None and agreed.recipient != self.recipient.url,
         )
 
-    def opt_in(self, scope: Iterable[DataType] = DEFAULT_SCOPE, *, by: str = "") -> Consent:
+    def opt_in(
+        self, scope: Iterable[DataType] = DEFAULT_SCOPE, *, by: str = "", seconds: float = SETTLE_SECONDS
+    ) -> Consent:
         """
         Record a yes to *scope* under today's terms, and return it. Documents made before it are not sent.
 
+        From then on no request begins that tells more. Where it lets less through than the last yes, a request that had
+        begun before is waited for.
+
         Policy: privacy-policy@2023-01-05#toggle.
+
+        Args:
+            seconds: How long to wait; a request that takes longer may still arrive, which is logged.
         """
+        before = _unless_damaged(partial(self.store.consent, self._catalogue), Consent())
         consent = Consent().grant(self.terms, at=self.clock(), by=by, scope=scope, recipient=self.recipient)
         self.store.record_consent(self._catalogue, consent)
         _LOG.info("consent granted")
+        if _is_narrower(consent, before) and not self.store.settle(seconds=seconds):
+            _LOG.warning("a request that began under the last consent may still arrive")
         return consent
 
-    def opt_out(self, *, by: str = "", until: datetime | None = None, seconds: float = 60.0) -> bool:
+    def opt_out(self, *, by: str = "", until: datetime | None = None, seconds: float = SETTLE_SECONDS) -> bool:
         """
         Record a no, or a pause until *until*, and destroy what was not sent.
 
@@ -262,7 +288,7 @@ class Reporter:
         instances.
 
         Args:
-            expected: SHA-256 of the bytes that somebody has looked at; no others are sent.
+            expected: SHA-256 of the bytes that somebody has looked at; these are sent and no others.
 
         Raises:
             UnusableInput: The source gives no document.
@@ -288,17 +314,17 @@ class Reporter:
         """Do what :meth:`send_once` does and let others work meanwhile. Cancelled, it finishes a request under way."""
         steps = self._steps(expected)
         try:
-            delivery = await asyncio.to_thread(_advance, partial(next, steps))
+            delivery = await _aside(partial(_advance, partial(next, steps)))
             while isinstance(delivery, _Delivery):
                 try:
                     await self.transport.send_async(delivery.payload, delivery.permit, delivery.record)
                     move = partial(next, steps)
                 except RcStatsError as error:
                     move = partial(steps.throw, error)
-                delivery = await asyncio.to_thread(_advance, move)
+                delivery = await _aside(partial(_advance, move))
             return _logged(delivery)
         finally:
-            await asyncio.shield(asyncio.to_thread(steps.close))
+            await _aside(steps.close)
 
     async def run(self) -> None:
         """
@@ -314,7 +340,7 @@ class Reporter:
                 await self.send_once_async()
             except RcStatsError as error:
                 _LOG.warning("nothing sent: %s", error.rule)
-            while self.clock().astimezone(UTC).date() <= day:
+            while self.clock().astimezone(UTC).date() == day:
                 await asyncio.sleep(60)
 
     def _steps(self, expected: str | None) -> Generator[_Delivery, None, Outcome]:
@@ -322,35 +348,39 @@ class Reporter:
         lease = self.store.lease(self._catalogue, seconds=self._lease_seconds)
         if lease is None:
             return Outcome(Verdict.HELD_ELSEWHERE)
+        earlier: list[Outcome] = []
         try:
-            return (yield from self._with_lease(lease, expected))
+            outcome = yield from self._with_lease(lease, expected, earlier)
+            return replace(outcome, earlier=tuple(earlier))
         except LeaseLost:
             return Outcome(Verdict.HELD_ELSEWHERE)
         finally:
             self.store.release(lease)
 
-    def _with_lease(self, lease: Lease, expected: str | None) -> Generator[_Delivery, None, Outcome]:
+    def _with_lease(
+        self, lease: Lease, expected: str | None, earlier: list[Outcome]
+    ) -> Generator[_Delivery, None, Outcome]:
         now = self.clock()
         period = period_of(now, self.terms.profile)
         for pending in self.store.pending(self._catalogue):
-            decision = self._decide(pending.evidence, now)
-            if self._is_held(pending, decision, now):
-                return Outcome(Verdict.CLOSED, pending.period, decision=decision)
-            payload = None if self._is_stale(pending, now) else self._resumed(pending, decision)
-            if payload is None:
-                self.store.discard(pending, reason=_reason(decision), at=now)
+            found = self._judged(pending, now)
+            if found.is_held:
+                return Outcome(Verdict.CLOSED, pending.period, decision=found.decision)
+            if found.payload is None:
+                self.store.discard(pending, reason=_reason(found.decision), at=now)
                 continue
-            if expected not in (None, payload.sha256):
-                return Outcome(Verdict.CHANGED, pending.period, payload, decision)
-            outcome = yield from self._deliver(lease, pending, payload)
-            if outcome.verdict is not Verdict.SENT or pending.period == period:
+            if expected not in (None, found.payload.sha256):
+                return Outcome(Verdict.CHANGED, pending.period, found.payload, found.decision)
+            outcome = yield from self._deliver(lease, pending, found.payload)
+            if outcome.verdict is not Verdict.SENT or pending.period == period or expected is not None:
                 return outcome
+            earlier.append(outcome)
         if (ended := self.store.ended(self._catalogue, period)) is not None:
             return Outcome(Verdict.ALREADY_SENT if ended == "sent" else Verdict.ENDED, period)
         self.store.renew(lease)
         seen = self._preview(self.store.consent(self._catalogue), now)
-        if seen.payload is None or self._went_back(now):
-            codes = [reason.code for reason in seen.decision.closing] or ["clock-went-back"]
+        if seen.payload is None:
+            codes = [reason.code for reason in seen.decision.closing]
             self.store.record_refusal(self._catalogue, period, codes, at=now)
             return Outcome(Verdict.CLOSED, period, decision=seen.decision)
         if expected not in (None, seen.payload.sha256):
@@ -368,11 +398,8 @@ class Reporter:
         def permit() -> Iterator[Decision]:
             nonlocal number
             with self.store.wire():
-                now = self.clock()
                 self.store.renew(lease)
-                decision = self._decide(pending.evidence, now)
-                confirm(payload, decision)
-                number = self.store.begin_attempt(lease, pending, at=now)
+                decision, number = self._begun(lease, pending, payload)
                 try:
                     yield decision
                 except TransportError as error:
@@ -396,13 +423,25 @@ class Reporter:
             return Outcome(Verdict.FAILED, pending.period, payload, payload.decision, error)
         return Outcome(Verdict.SENT, pending.period, payload, payload.decision)
 
+    def _begun(self, lease: Lease, pending: Pending, payload: Payload) -> tuple[Decision, int]:
+        """Ask the gate and note the attempt, both under one consent: as often as an admin has spoken in between."""
+        while True:
+            now, consent = self.clock(), self.store.consent(self._catalogue)
+            decision = self._decide(pending.evidence, now, consent)
+            confirm(payload, decision)
+            try:
+                return decision, self.store.begin_attempt(lease, pending, under=consent, at=now)
+            except StoreError as error:
+                if error.rule != "consent-changed":
+                    raise
+
     def _closed_meanwhile(self, pending: Pending, payload: Payload) -> Outcome:
-        """Destroy what is not to be sent any more, unless only the clock speaks against it."""
+        """Destroy what is not to be sent any more, unless it is held."""
         now = self.clock()
-        decision = self._decide(pending.evidence, now)
-        if not self._is_held(pending, decision, now):
-            self.store.discard(pending, reason=_reason(decision), at=now)
-        return Outcome(Verdict.CLOSED, pending.period, payload, decision)
+        found = self._judged(pending, now)
+        if not found.is_held:
+            self.store.discard(pending, reason=_reason(found.decision), at=now)
+        return Outcome(Verdict.CLOSED, pending.period, payload, found.decision)
 
     # What both need --------------------------------------------------------------------------------------------------
 
@@ -421,41 +460,55 @@ class Reporter:
             scope=scope,
             anonymiser=self._anonymiser,
             previous=None if kept is None else read_previous(kept),
+            latest=self.store.latest_at(self._catalogue),
             show_keys=show_keys,
         )
 
-    def _decide(self, evidence: Evidence | None, now: datetime) -> Decision:
-        consent = self.store.consent(self._catalogue)
+    def _decide(self, evidence: Evidence | None, now: datetime, consent: Consent | None = None) -> Decision:
         return decide(
-            self.workspace, consent, self.recipient, self.switches(), now, terms=self.terms, evidence=evidence
+            self.workspace,
+            self.store.consent(self._catalogue) if consent is None else consent,
+            self.recipient,
+            self.switches(),
+            now,
+            terms=self.terms,
+            evidence=evidence,
+            latest=self.store.latest_at(self._catalogue),
         )
 
     def _kept(self, now: datetime) -> Payload | None:
         """Return what was frozen before and would be sent first."""
         pending = self.store.pending(self._catalogue)
-        found = first_kept(pending, lambda evidence: self._decide(evidence, now), self._anonymiser)
-        return None if found is None else found[1]
+        return first_kept(pending, lambda evidence: self._decide(evidence, now), self._anonymiser)
 
-    def _resumed(self, pending: Pending, decision: Decision) -> Payload | None:
-        """Return the payload of the bytes that were kept; None if the gate would not let them through today."""
+    def _judged(self, pending: Pending, now: datetime) -> Judged:
+        return judged(pending, self._decide(pending.evidence, now), self._anonymiser)
+
+
+def _is_narrower(consent: Consent, before: Consent) -> bool:
+    """Say whether *consent* lets less through than *before* did, or to somebody else."""
+    if before.state is not ConsentState.GRANTED or before.profile is None or consent.profile is None:
+        return False
+    return (
+        not before.scope <= consent.scope
+        or before.profile.coarseness < consent.profile.coarseness
+        or before.recipient != consent.recipient
+    )
+
+
+async def _aside(move: Callable[[], _T]) -> _T:
+    """Do *move* in a thread and return what it gives. A cancellation waits for its end, since it can't be stopped."""
+    under_way = asyncio.ensure_future(asyncio.to_thread(move))
+    cancelled = None
+    while not under_way.done():
         try:
-            return resume(pending.body, pending.period, self._anonymiser, decision)
-        except GateClosed:
-            return None
-
-    def _is_held(self, pending: Pending, decision: Decision, now: datetime) -> bool:
-        """Say whether only the clock speaks against what is kept: then it stays, and nothing is sent."""
-        codes = {reason.code for reason in decision.closing}
-        is_early = now < pending.frozen_at - _CLOCK_DOUBT
-        return is_early if not codes else codes <= _PASSING
-
-    def _is_stale(self, pending: Pending, now: datetime) -> bool:
-        return now - pending.frozen_at > timedelta(days=KEPT_DAYS)
-
-    def _went_back(self, now: datetime) -> bool:
-        """Say whether the ledger has an entry from well after *now*: then the period can't be trusted."""
-        latest = self.store.latest_at()
-        return latest is not None and now < latest - _CLOCK_DOUBT
+            await asyncio.wait([under_way])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        under_way.exception()  # asyncio need not say that nobody looked
+        raise cancelled
+    return under_way.result()
 
 
 def _advance(move: Callable[[], _Delivery]) -> _Delivery | Outcome:
@@ -476,9 +529,6 @@ def _logged(outcome: Outcome) -> Outcome:
     rule = f" ({outcome.error.rule})" if outcome.error else ""
     _LOG.info("report for %s: %s%s", outcome.period or "this period", outcome.verdict, rule)
     return outcome
-
-
-_T = TypeVar("_T")
 
 
 def _unless_damaged(read: Callable[[], _T], otherwise: _T) -> _T:
@@ -510,10 +560,8 @@ def _read(source: Source) -> Document | bytes | Mapping[str, Any]:
             f"The source failed with {kind}.", rule="source-failed", remedy="Call it yourself to see the whole error."
         )
     try:
-        file = Path(source).open("rb")  # noqa: SIM115 - an error of opening is told apart from one of reading
+        with Path(source).open("rb") as file:
+            return read_newest(file).document
     except OSError as error:
         fault = error.strerror
-    else:
-        with file:
-            return read_newest(file).document
     raise UnusableInput(f"The source can't be read: {fault}.", rule="unreadable", remedy="Check the configured source.")

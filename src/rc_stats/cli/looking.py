@@ -95,7 +95,7 @@ def preview(
         consent = what_if(terms, at=at, scope=wanted or DEFAULT_SCOPE, recipient=recipient)
 
     def judge(evidence: Evidence) -> Decision:
-        return decide(told, consent, recipient, switches, at, terms=terms, evidence=evidence)
+        return decide(told, consent, recipient, switches, at, terms=terms, evidence=evidence, latest=books.latest)
 
     kept = None if opt_in else first_kept(books.pending, judge, anonymiser)
     ended = None if opt_in else books.ended
@@ -110,9 +110,10 @@ def preview(
         scope=wanted,
         anonymiser=anonymiser,
         previous=None if books.figures is None else read_previous(books.figures),
+        latest=None if opt_in else books.latest,
         show_keys=show_values,
     )
-    payload = kept[1] if kept is not None else result.payload if ended is None else None
+    payload = kept if kept is not None else result.payload if ended is None else None
     exit_code = 3 if payload is None else 0
     if format_ == "payload":
         if payload is not None:
@@ -126,7 +127,7 @@ def preview(
 
     view = view_of(result, newest=newest, with_envelope=envelope, show_values=show_values)
     if kept is not None:
-        view = superseded(view, kept[1], terms.catalogue, with_envelope=envelope)
+        view = superseded(view, kept, terms.catalogue, with_envelope=envelope)
     elif ended is not None:
         view = reported(view, period_of(at, chosen), ended)
     if format_ == "text":
@@ -150,6 +151,7 @@ class _Books:
     figures: bytes | None = None
     pending: tuple[Pending, ...] = ()
     ended: str | None = None
+    latest: datetime | None = None
 
 
 def _books(settings: Settings | None, terms: Terms, at: datetime) -> _Books:
@@ -166,6 +168,7 @@ def _books(settings: Settings | None, terms: Terms, at: datetime) -> _Books:
             store.previous(name, profile),
             store.pending(name),
             store.ended(name, period_of(at, profile)),
+            store.latest_at(name),
         )
 
 

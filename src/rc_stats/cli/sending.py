@@ -47,7 +47,7 @@ def send(*, dry_run: bool, catalogue: str | None, config: Path | None) -> int:
         with store_to_look_at(loaded.settings) as store:
             for reporter in _reporters(loaded, catalogue, store, codes, is_sending=False):
                 with _noted(codes):
-                    codes.append(_shown(reporter.prepare()))
+                    _show_all(reporter, codes)
     else:
         from rc_stats.service import store_of
 
@@ -89,6 +89,14 @@ def _worst(codes: Iterable[int]) -> int:
     return max(found - {0, GateClosed.exit_code}, default=0) or min(found, default=0)
 
 
+def _show_all(reporter: Reporter, codes: list[int]) -> None:
+    """Print each request that would be posted; after one, it is no failure that there is nothing more."""
+    for place, prepared in enumerate(reporter.upcoming()):
+        if place and prepared.payload is None:
+            return
+        codes.append(_shown(prepared))
+
+
 def _shown(prepared: Prepared) -> int:
     from rc_stats.render.standing import ended_text
 
@@ -116,14 +124,14 @@ def _told(outcome: Outcome, reporter: Reporter) -> int:
     from rc_stats.outcome import Verdict
     from rc_stats.render.standing import ended_text
 
+    for earlier in outcome.earlier:
+        _tell_sent(earlier)
     if outcome.verdict is Verdict.CLOSED:
         raise _closed(outcome.decision)
     if outcome.error is not None:
         raise outcome.error
-    payload = outcome.payload
-    if outcome.verdict is Verdict.SENT and payload is not None:
-        print_text(f"Sent for {outcome.period}: {len(payload.body)} bytes to {payload.envelope.url}\n")
-        print_text(f"sha256 {payload.sha256}\n")
+    if outcome.verdict is Verdict.SENT:
+        _tell_sent(outcome)
     elif outcome.verdict is Verdict.HELD_ELSEWHERE:
         print_text("Another instance is sending at this moment.\n")
     else:
@@ -132,6 +140,12 @@ def _told(outcome: Outcome, reporter: Reporter) -> int:
         ended = reporter.store.ended(reporter.terms.catalogue.name, outcome.period)
         print_text(f"{ended_text(outcome.period, ended or outcome.verdict)} Nothing was sent now.\n")
     return outcome.exit_code
+
+
+def _tell_sent(outcome: Outcome) -> None:
+    if (payload := outcome.payload) is not None:
+        print_text(f"Sent for {outcome.period}: {len(payload.body)} bytes to {payload.envelope.url}\n")
+        print_text(f"sha256 {payload.sha256}\n")
 
 
 def _decision_of_now(reporter: Reporter) -> Decision:

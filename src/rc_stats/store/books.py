@@ -9,8 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from sqlalchemy import select
-
 from rc_stats.anonymise import Evidence
 from rc_stats.catalogue import Profile
 from rc_stats.consent import Consent, ConsentState
@@ -229,16 +227,20 @@ class Store:
             return periods.freeze(tx, lease, payload, evidence, previous, at=at)
 
     @guarded
-    def begin_attempt(self, lease: Lease, pending: Pending, *, at: datetime) -> int:
+    def begin_attempt(self, lease: Lease, pending: Pending, *, at: datetime, under: Consent | None = None) -> int:
         """
         Note durably that a request is about to begin, and return its number, from 1.
 
+        Args:
+            under: The consent that the gate was asked with.
+
         Raises:
             LeaseLost: Another instance has taken over.
-            StoreError: ``pending-gone`` if it was discarded or its period has ended.
+            StoreError: ``pending-gone`` if it was discarded or its period has ended; ``consent-changed`` if somebody
+                has decided anew since.
         """
         with self._writing() as tx:
-            return periods.begin_attempt(tx, lease, pending, at)
+            return periods.begin_attempt(tx, lease, pending, under, at)
 
     @guarded
     def record_failure(
@@ -321,12 +323,14 @@ class Store:
             return tx.newest() or (0, START)
 
     @guarded
-    def latest_at(self) -> datetime | None:
-        """Return the latest moment that any entry tells; None before the first."""
+    def latest_at(self, catalogue: str) -> datetime | None:
+        """
+        Return the latest moment that any entry tells since the last decision about *catalogue*; None before the first.
+
+        An admin who agrees again looks at the clock, so what a wrong one noted before doesn't count any more.
+        """
         with self._reading() as tx:
-            statement = select(ENTRIES).where(tx.own(ENTRIES)).order_by(ENTRIES.c.at.desc()).limit(1)
-            row = tx.connection.execute(statement).mappings().first()
-        return None if row is None else entry_of(row).at
+            return tx.latest_at(catalogue)
 
     @guarded
     def payload(self, catalogue: str, period: str) -> bytes | None:

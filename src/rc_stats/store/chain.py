@@ -147,6 +147,14 @@ class Transaction:
         statement = select(ENTRIES).where(self.own(ENTRIES, kind=kind, **values)).order_by(ENTRIES.c.number.desc())
         return self.connection.execute(statement.limit(1)).mappings().first()
 
+    def latest_at(self, catalogue: str) -> datetime | None:
+        """Return the latest moment that any entry tells, from the last decision about *catalogue* on."""
+        said = self.latest("consent", catalogue=catalogue)
+        since = ENTRIES.c.number >= (0 if said is None else said["number"])
+        statement = select(ENTRIES).where(self.own(ENTRIES), since).order_by(ENTRIES.c.at.desc())
+        row = self.connection.execute(statement.limit(1)).mappings().first()
+        return None if row is None else entry_of(row).at
+
     def check_end(self) -> None:
         """
         Assert that the newest entry is the one that is noted as such: nothing was cut off, such as a withdrawal.

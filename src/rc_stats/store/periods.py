@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, RowMapping, delete, insert, select, update
 
 from rc_stats.anonymise import Evidence
 from rc_stats.catalogue import Profile
+from rc_stats.consent import Consent
 from rc_stats.errors import GateClosed, StoreError, UsageError
 from rc_stats.gate import Payload, genuine
 from rc_stats.people import Previous
@@ -38,6 +39,7 @@ class Pending:
 
     Attributes:
         number: That of the entry "report"; tells it from another of the same period that was discarded.
+        url: Where it was to go.
         evidence: What the document told, for the gate to ask again.
         attempts: How many requests were begun.
     """
@@ -48,6 +50,7 @@ class Pending:
     profile: Profile
     catalogue_digest: str
     sha256: str
+    url: str
     body: bytes = field(repr=False)
     evidence: Evidence
     frozen_at: datetime
@@ -152,6 +155,7 @@ def freeze(
         decision.profile,
         decision.catalogue_digest,
         payload.sha256,
+        envelope.url,
         payload.body,
         evidence,
         report.at,
@@ -159,13 +163,14 @@ def freeze(
     )
 
 
-def begin_attempt(tx: Transaction, lease: Lease, pending: Pending, at: datetime) -> int:
+def begin_attempt(tx: Transaction, lease: Lease, pending: Pending, under: Consent | None, at: datetime) -> int:
     """
     Note that a request is about to begin, and return its number, from 1.
 
     Raises:
         LeaseLost: Another instance has taken over.
-        StoreError: ``pending-gone`` if the period has ended, or was discarded.
+        StoreError: ``pending-gone`` if the period has ended, or was discarded; ``consent-changed`` if *under* is not
+            what was said last.
     """
     if lease.catalogue != pending.catalogue:
         raise UsageError("The lease is for another catalogue.", rule="lease")
@@ -173,6 +178,11 @@ def begin_attempt(tx: Transaction, lease: Lease, pending: Pending, at: datetime)
     row = _same(tx, pending)
     if row is None or row["state"] != PENDING:
         raise _gone()
+    # Had a narrower yes come in since the gate was asked, more would leave than is agreed to now.
+    if under is not None and consents.latest(tx, lease.catalogue) != under:
+        raise StoreError(
+            "Somebody has decided anew meanwhile.", rule="consent-changed", remedy="The gate is to be asked again."
+        )
     number = int(row["attempts"]) + 1
     tx.append(
         "attempt",
@@ -288,6 +298,7 @@ def _pending_of(tx: Transaction, row: RowMapping) -> Pending:
             Profile(report.details["profile"]),
             report.details["catalogue_digest"],
             hashlib.sha256(row["body"]).hexdigest(),
+            report.details["envelope"]["url"],
             row["body"],
             Evidence(
                 told["is_hosted"],
