@@ -368,10 +368,12 @@ def test_publishable(tables: list[dict[str, int]], order: str, threshold: int, s
     """The rows that may be shown are those that the rules of disclosure name, of any tables and told totals."""
     tables = [{name: n for name, n in table.items() if name in order or name == UNLISTED} for table in tables]
     totals = [sum(table.values()) + off for table in tables]
-    places = {name: place for place, name in enumerate(order)}
-    read = [(table, told, sum(table.values())) for table, told in zip(tables, totals, strict=True)]
+    places = {name: place for place, name in enumerate((*order, UNLISTED))}
+    rows = [{places[name]: n for name, n in table.items()} for table in tables]
+    read = [(table, told, sum(table.values())) for table, told in zip(rows, totals, strict=True)]
     wanted = disclosure.publishable(tables, totals, tuple(order), threshold=threshold, step=step)
-    assert tuple(publishable(read, places, threshold=threshold, step=step)) == wanted
+    shown = publishable(read, len(order), threshold=threshold, step=step)
+    assert tuple(order[place] for place in sorted(shown)) == wanted
 
 
 TEXTS: Final = (
@@ -568,9 +570,20 @@ def test_the_listing_is_printed(arguments: list[str], capsysbinary: pytest.Captu
 
 @pytest.mark.parametrize("profile", Profile)
 def test_every_place_is_assigned_or_of_a_type_that_says_all(profile: Profile) -> None:
-    """What the listing never assigns is a flag, or a count that leaves as it is within the bounds of its type."""
+    """
+    What the listing never assigns is a flag, or a count that leaves as it is within the bounds of its type.
+
+    Where that takes so many people, it or a map that it stands in is set to None for fewer.
+    """
     made = reader(profile)
     nodes = list(ast.walk(ast.parse(made.listing.text)))
+    withheld = {
+        (ast.unparse(node.test), target.attr)
+        for node in nodes
+        if isinstance(node, ast.If) and isinstance(node.body[0], ast.Assign)
+        for target in node.body[0].targets
+        if isinstance(target, ast.Attribute)
+    }
     targets = [target for node in nodes if isinstance(node, ast.Assign) for target in node.targets]
     assigned = {target.attr for target in targets if isinstance(target, ast.Attribute)}
     assigned |= {node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg is not None}
@@ -579,8 +592,10 @@ def test_every_place_is_assigned_or_of_a_type_that_says_all(profile: Profile) ->
     for emit, place in made.listing.places.items():
         metric, treatment = leaving[emit]
         if place[-1] not in assigned:
+            needed = treatment.needs_people
             assert metric.operator in ("flag", "count"), emit
-            assert treatment == Treatment(), emit
+            assert treatment == Treatment(needs_people=needed), emit
+            assert not needed or any((f"users < {needed}", step) in withheld for step in place), emit
 
 
 def mended(**changes: Any) -> Catalogue:

@@ -141,6 +141,7 @@ class _Writer:
             people = [f"if users >= {self._needed}:", *(f"    {line}" for line in people)]
         body = [*facts, *self._first, *self._told_totals(), *people]
         self._define(self._root)
+        _withhold_whole(self._root)
         body += self._settled(self._root)
         exact = ", ".join([*self._exact.values(), ""]).rstrip()
         body.append(f"return ({exact}), made_at, platform, apps")
@@ -247,7 +248,8 @@ class _Writer:
 
     def _type(self, metric: Metric) -> str:
         """Return the types that upstream stores at a scalar. A document with another one is read by the plan itself."""
-        if metric.maximum > _LARGEST:
+        is_whole = set(metric.json) <= {"integer", "null"} and not _is_large(metric)
+        if metric.maximum > _LARGEST or (metric.operator == "split" and not is_whole):
             raise NoListingError(metric.path)
         names = [_PYTHON[kind] for kind in metric.json if kind in _PYTHON]
         if "integer" in metric.json and "number" not in metric.json:
@@ -283,11 +285,10 @@ class _Writer:
         return f"{place} = out if (out := {operator}({read or place})).__class__ is {type_} else None"
 
     def _split(self, slot: Slot, read: str) -> str:
+        """Return the expression for the people at *read*, where its type says that there is a whole number or none."""
         step, least = slot.treatment.step, self._plan.catalogue.threshold
         shown = f"n - n % {step}" if step > 1 else "n"
-        return (
-            f"{shown} if (n := {read}).__class__ is int and {least} <= n <= most_{self._total(slot.metric)} else None"
-        )
+        return f"{shown} if (n := {read}) is not None and {least} <= n <= most_{self._total(slot.metric)} else None"
 
     def _total(self, metric: Metric) -> str:
         """Return the number of the total that the people of *metric* belong to."""
@@ -472,18 +473,15 @@ class _Writer:
         if part.type == name:
             self._classes += ["", f"class {self._define_as(name, '')}(Part):", *lines]
 
-    def _settled(self, part: _Part) -> Iterator[str]:
-        """Yield the statements for everything in *part*, and those that drop what is empty then."""
-        inside = {key: list(self._settled(inner)) for key, inner in part.parts.items()}
-        for key, inner in part.parts.items():
-            for needed, keys in inner.few.items():
-                if len(keys) == len({*inner.fields, *inner.parts}):
-                    part.few.setdefault(needed, []).append(key)
-        conditional = {key for keys in part.few.values() for key in keys}
+    def _settled(self, part: _Part, least: int = 0) -> Iterator[str]:
+        """Yield the statements for *part*, of at least so many users, and those that drop what is empty then."""
+        few = {needed: keys for needed, keys in sorted(part.few.items()) if needed > least}
+        conditional = {key: needed for needed, keys in few.items() for key in keys}
+        inside = {key: list(self._settled(inner, conditional.get(key, least))) for key, inner in part.parts.items()}
         for key, lines in part.lines.items():
             if key not in conditional:
                 yield from lines
-        for needed, keys in sorted(part.few.items()):
+        for needed, keys in few.items():
             yield f"if users < {needed}:"
             chain = " = ".join([*map(part.place, keys), "None"])
             *parts, last = textwrap.wrap(chain, _WIDTH, break_long_words=False, break_on_hyphens=False)
@@ -505,6 +503,15 @@ class _Writer:
             else:
                 yield f"if ({inner.variable} := {place}) is not None and {is_empty}:"
                 yield f"    {place} = None"
+
+
+def _withhold_whole(part: _Part) -> None:
+    """Withhold a map as a whole where all of it is withheld below the same number of users."""
+    for key, inner in part.parts.items():
+        _withhold_whole(inner)
+        for needed, keys in inner.few.items():
+            if len(keys) == len({*inner.fields, *inner.parts}):
+                part.few.setdefault(needed, []).append(key)
 
 
 def _is_large(metric: Metric) -> bool:
