@@ -26,7 +26,7 @@ from rc_stats.consent import Consent, Terms, from_data
 from rc_stats.decision import Objections, Standing, Switches, Workspace
 from rc_stats.errors import RcStatsError, UnusableInput, UsageError
 from rc_stats.findings import Action, Finding
-from rc_stats.gate import clear
+from rc_stats.gate import cleared
 from rc_stats.policy import load_policy
 from rc_stats.wire import MAX_DOCUMENT_BYTES, parse, too_large
 
@@ -185,7 +185,7 @@ class LineGate:
         drift = None if report.findings is None else tuple(drift_of(report.findings))
         if not decision.is_open:
             return Ruling(None, tuple([reason.code for reason in decision.closing]), drift, line.label)
-        payload = clear(report, decision).body
+        payload = cleared(report, decision)
         return Ruling(payload, tuple([reason.code for reason in decision.reasons]), drift, line.label)
 
     def _split_at_document(self, line: bytes) -> _Line | None:
