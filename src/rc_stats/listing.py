@@ -94,7 +94,7 @@ class _Part:
 
     def place(self, key: str) -> str:
         """Return the expression for what is at *key*."""
-        return f"{self.variable}.{_attribute(key)}"
+        return f"{self.variable}.{attribute(key)}"
 
 
 def _name(path: str) -> str:
@@ -102,7 +102,13 @@ def _name(path: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", path)
 
 
-def _attribute(key: str) -> str:
+def attribute(key: str) -> str:
+    """
+    Return the attribute for *key*.
+
+    Raises:
+        NoListingError: There is none.
+    """
     if not key.isprintable() or '"' in key or "\\" in key:
         raise NoListingError(key)
     return key if _PLAIN.fullmatch(key) and not keyword.iskeyword(key) else f"at_{_name(key)}"
@@ -187,7 +193,7 @@ class _Writer:
         """Note where *slot* leaves, and from how many users on."""
         emit = slot.metric.emit
         part, key = self._part(emit)
-        self._places[emit] = tuple(map(_attribute, emit.split(".")))
+        self._places[emit] = tuple(map(attribute, emit.split(".")))
         needed = slot.treatment.needs_people
         # A split of the users is shown only of twice the threshold and more, so that no smaller condition adds to it.
         is_split = slot.metric.operator == "split" and slot.metric.of == self._plan.catalogue.facts.people
@@ -248,14 +254,14 @@ class _Writer:
 
     def _type(self, metric: Metric) -> str:
         """Return the types that upstream stores at a scalar. A document with another one is read by the plan itself."""
-        is_whole = set(metric.json) <= {"integer", "null"} and not _is_large(metric)
+        is_whole = set(metric.json) <= {"integer", "null"} and not is_large(metric)
         if metric.maximum > _LARGEST or (metric.operator == "split" and not is_whole):
             raise NoListingError(metric.path)
         names = [_PYTHON[kind] for kind in metric.json if kind in _PYTHON]
         if "integer" in metric.json and "number" not in metric.json:
-            is_bounded = metric.operator in ("count", "split") and not _is_large(metric)
+            is_bounded = metric.operator in ("count", "split") and not is_large(metric)
             names.append(self._bounded(metric.path, metric.minimum, metric.maximum) if is_bounded else "int")
-            names += ["float"] if _is_large(metric) else []
+            names += ["float"] if is_large(metric) else []
         if "object" in metric.json and metric.operator in _DATED:
             names.append("Date")
         return " | ".join([*names, "None"])
@@ -267,7 +273,7 @@ class _Writer:
         match metric.operator:
             case "flag" if kinds == {"boolean"}:
                 return ""
-            case "count" if is_plain_count(slot) and "number" not in kinds and not _is_large(metric):
+            case "count" if is_plain_count(slot) and "number" not in kinds and not is_large(metric):
                 return "" if kinds == {"integer"} else f"{place} = n if (n := {place}).__class__ is int else None"
             case "choice":
                 return f"{place} = {self._to(metric.emit, 'words')}[{place}]"
@@ -343,9 +349,9 @@ class _Writer:
             values[choice.emit] = f"{self._to(choice.emit, 'agreed')}(items)"
         for emit in values:
             made.fields[emit.rpartition(".")[2]] = "None"
-            self._places[emit] = tuple(map(_attribute, emit.split(".")))
+            self._places[emit] = tuple(map(attribute, emit.split(".")))
         self._define(made)
-        arguments = ", ".join(f"{_attribute(emit.rpartition('.')[2])}={value}" for emit, value in values.items())
+        arguments = ", ".join(f"{attribute(emit.rpartition('.')[2])}={value}" for emit, value in values.items())
         part.lines[path.rpartition(".")[2]] = [
             f"items = {place}",
             f"{place} = None",
@@ -462,12 +468,12 @@ class _Writer:
         for inner in part.parts.values():
             self._define(inner)
         types = part.fields | {key: f"{inner.type} | None" for key, inner in part.parts.items()}
-        if len({*map(_attribute, types)}) < len(types):
+        if len({*map(attribute, types)}) < len(types):
             raise NoListingError(part.path)
         lines = []
         for key, type_ in sorted(types.items()):
-            default = "None" if _attribute(key) == key else f"field(default=None, name={key!r})"
-            lines.append(f"    {_attribute(key)}: {type_} = {default}")
+            default = "None" if attribute(key) == key else f"field(default=None, name={key!r})"
+            lines.append(f"    {attribute(key)}: {type_} = {default}")
         name = f"At_{_name(part.path)}" if part.path else "Document"
         part.type = self._types.setdefault(tuple(lines), name)
         if part.type == name:
@@ -514,7 +520,7 @@ def _withhold_whole(part: _Part) -> None:
                 part.few.setdefault(needed, []).append(key)
 
 
-def _is_large(metric: Metric) -> bool:
+def is_large(metric: Metric) -> bool:
     """Say whether a number there is a size in bytes or the like: of more than 32 bits, exports add a fraction of 0."""
     return metric.maximum >= 2**40
 

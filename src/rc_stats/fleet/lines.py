@@ -144,6 +144,8 @@ class LineGate:
         self._options = options
         self._terms = terms or Terms(load_policy(), load_catalogue(), options.profile)
         self._anonymiser = Anonymiser(self._terms.catalogue, self._terms.profile)
+        if options.with_drift:
+            self._anonymiser.prepare()
         self._given = self._standing(options.workspace, _consent(options.consent))
         self._workspaces: dict[bytes, Standing] = {}
         self._standings: dict[tuple[bytes, bytes], Standing] = {}
