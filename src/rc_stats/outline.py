@@ -39,6 +39,7 @@ class _Shape:
             value; key and slot.
         settled: Gives what became of these.
         inside: Key, attribute and outline of the maps inside.
+        lists: Key and node of the lists, and what is said of an empty one.
         others: Key and node of what has to be looked at itself.
     """
 
@@ -46,6 +47,7 @@ class _Shape:
     asked: tuple[tuple[Finding, Finding | None, str, int], ...]
     settled: attrgetter[Any] | None
     inside: tuple[tuple[str, str, _Outline], ...]
+    lists: tuple[tuple[str, Node, tuple[Finding, ...]], ...]
     others: tuple[tuple[str, Node], ...]
 
 
@@ -123,7 +125,7 @@ class _Walk(KeyWalk):
         is_sure = self._is_sure and len(self._masked) < MOST_SPELT
         return self._told(self._said) if is_sure else None
 
-    def _maps(self, document: Mapping[str, Any], settled: Any) -> None:
+    def _maps(self, document: Mapping[str, Any], settled: Any) -> None:  # noqa: PLR0912 - one loop for each kind of key
         """Say what became of the keys of *document*, and of the maps inside."""
         said, plan, needed, nothing = self._said, self._plan, self._needed, self._outline.nothing
         ahead: list[tuple[_Outline, Mapping[str, Any], Any]] = [(self._outline.root, document, settled)]
@@ -146,6 +148,11 @@ class _Walk(KeyWalk):
                         said.append(stays)
                     else:
                         self._stayed(index, read_leaf(plan.slots[index].operator, value[key]))
+            for key, node, empty in shape.lists:
+                if value[key]:
+                    self._visit(node, value[key])
+                else:
+                    said += empty
             for key, node in shape.others:
                 self._visit(node, value[key])
             for key, place, inside in shape.inside:
@@ -203,7 +210,7 @@ def _shape(outline: _Outline, value: Mapping[str, Any], plan: Plan, needed: int)
     """Return what is to be said of maps with the keys and types of *value*."""
     node = outline.node
     said: list[Finding] = []
-    asked, inside, others = [], [], []
+    asked, inside, lists, others = [], [], [], []
     for key, inner in value.items():
         child = node.children[key]
         types, stays = node.leaves.get(key, (frozenset[type](), None))
@@ -211,6 +218,8 @@ def _shape(outline: _Outline, value: Mapping[str, Any], plan: Plan, needed: int)
             said += [stays] if stays is not None else []
         elif inner.__class__ is dict and key in outline.inside:
             inside.append((key, attribute(key), outline.inside[key]))
+        elif inner.__class__ is list and child.items is not None:
+            lists.append((key, child, _of_empty(child.items)))
         else:
             others.append((key, child))
         if not _is_plain(child, plan):
@@ -224,7 +233,12 @@ def _shape(outline: _Outline, value: Mapping[str, Any], plan: Plan, needed: int)
             said.append(plan.said[index])
     names = [attribute(key) for _, _, key, _ in asked]
     settled = attrgetter(*names, names[0]) if names else None  # of one name it would give no tuple
-    return _Shape(tuple(said), tuple(asked), settled, tuple(inside), tuple(others))
+    return _Shape(tuple(said), tuple(asked), settled, tuple(inside), tuple(lists), tuple(others))
+
+
+def _of_empty(items: Node) -> tuple[Finding, ...]:
+    """Return what is said of a list without *items*: what is said of each of them that never leaves."""
+    return (*items.below.values(), *([items.stays] if items.stays is not None else []))
 
 
 def _surely_leaves(slot: Slot, type_: type) -> bool:
