@@ -133,6 +133,9 @@ class _Walk(KeyWalk):
             shape = outline.shapes.get((needed, *value, *map(type, value.values())))
             if shape is None:
                 known = {key: inner for key, inner in value.items() if key in outline.keys}
+                if len(value) - len(known) >= MOST_SPELT:
+                    self._is_sure = False
+                    return
                 for key in value:
                     if key not in known:
                         self._count(outline.node, key)

@@ -350,11 +350,10 @@ def _label(raw: bytes) -> str | int | None:
 
 def drift_of(findings: Iterable[Finding]) -> Iterator[Drift]:
     """Yield what the catalogue doesn't know, sorted by path; unknown keys are masked."""
-    for finding in sorted(findings, key=lambda finding: finding.path):
-        if finding.action is Action.UNKNOWN:
-            yield Drift(finding.path, "unknown", finding.times)
-        elif finding.is_drift:
-            yield Drift(finding.path, "unknown-type", finding.times)
+    new = [finding for finding in findings if finding.is_drift]
+    for finding in sorted(new, key=lambda finding: finding.path):
+        rule = "unknown" if finding.action is Action.UNKNOWN else "unknown-type"
+        yield Drift(finding.path, rule, finding.times)
 
 
 class _OfThread(threading.local):
