@@ -1,4 +1,4 @@
-"""The fast reader and the dict walker give the same bytes, the same evidence and the same errors, of every input."""
+"""The fast reader and the dict walker give the same bytes, evidence, findings and errors, of every input."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import runpy
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -26,6 +27,7 @@ from rc_stats import (
     Anonymiser,
     Catalogue,
     DataType,
+    Finding,
     Metric,
     Profile,
     RcStatsError,
@@ -46,10 +48,11 @@ from rc_stats.disclosure import UNLISTED
 from rc_stats.fast import FastReader
 from rc_stats.leaves import publishable
 from rc_stats.listing import NoListingError, listing
+from rc_stats.outline import Outline
 from rc_stats.sources import read_documents
 from rc_stats.testing.places import Document, Json, placed, steps_of
 from rc_stats.testing.server import iso, long_form
-from rc_stats.wire import canonical
+from rc_stats.wire import canonical, parse
 from strategies import CATALOGUE, LATE, as_bytes, documents
 
 TESTS: Final = Path(__file__).parent
@@ -80,19 +83,25 @@ def anonymiser(profile: Profile) -> Anonymiser:
 
 
 @cache
+def walker(profile: Profile) -> Anonymiser:
+    """Return an anonymiser that has nothing but the dict walker, as long as it is asked for findings."""
+    return Anonymiser(CATALOGUE, profile)
+
+
+@cache
 def reader(profile: Profile) -> FastReader:
     """Return the fast reader alone."""
     return FastReader(anonymiser(profile).plan)
 
 
-def told(profile: Profile, data: bytes, month: str, *, findings: bool) -> list[object]:
-    """Return all that comes of *data*; with findings the dict walker reads it."""
+def told(asked: Anonymiser, data: bytes, month: str, *, findings: bool) -> tuple[list[object], Counter[Finding]]:
+    """Return all that comes of *data* but the findings, and these by how many there are of each."""
     try:
-        report = anonymiser(profile)(data, findings=findings, month=month)
+        report = asked(data, findings=findings, month=month)
     except RcStatsError as error:
-        return [type(error), error.rule, str(error), error.__cause__, error.__context__]
+        return [type(error), error.rule, str(error), error.__cause__, error.__context__], Counter()
     kept = report.previous.to_bytes() if report.previous is not None else None
-    return [*leaving(report), report.evidence, report.month, kept]
+    return [*leaving(report), report.evidence, report.month, kept], Counter(report.findings or ())
 
 
 def leaving(report: Report) -> Iterator[object]:
@@ -107,7 +116,9 @@ def assert_same(data: bytes, *profiles: Profile) -> None:
     """Hold both ways of reading *data* to the same answer, with and without a month."""
     for profile in profiles or Profile:
         for month in ("", "2026-08"):
-            assert told(profile, data, month, findings=False) == told(profile, data, month, findings=True)
+            wanted = told(walker(profile), data, month, findings=True)
+            assert told(anonymiser(profile), data, month, findings=False) == (wanted[0], Counter())
+            assert told(anonymiser(profile), data, month, findings=True) == wanted
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
@@ -304,6 +315,37 @@ def test_usual_documents_are_read_fast() -> None:
         assert answered >= 90
 
 
+def test_usual_documents_are_explained_fast() -> None:
+    """What is said of nearly all of them is looked up, also for the admin's own screen, and not told by the walker."""
+    for profile in Profile:
+        outline = Outline(reader(profile))
+        answered = 0
+        for seed in range(60):
+            data = as_bytes(usual(seed))
+            settled = reader(profile)(data)
+            found = None if settled is None else outline.findings(parse(data), settled, show_keys=True)
+            if found is not None:
+                answered += 1
+                assert Counter(found) == Counter(walker(profile)(data, show_keys=True).findings)
+        assert answered >= 54
+
+
+def test_what_is_looked_up_is_bounded() -> None:
+    """However many kinds of documents there were, a map's findings are kept for few, and no unknown key is kept."""
+    outline = Outline(reader(Profile.STANDARD))
+    random = Random(7)  # noqa: S311
+    for seed in range(200):
+        document = {**usual(seed), f"acme{seed}": seed}
+        keys = random.sample(sorted(document), len(document))
+        data = as_bytes({key: document[key] for key in keys})
+        settled = reader(Profile.STANDARD)(data)
+        if settled is not None:
+            outline.findings(parse(data), settled)
+    kept = outline.root.shapes
+    assert 0 < len(kept) <= 32
+    assert not any(isinstance(part, str) and part.startswith("acme") for kind in kept for part in kind)
+
+
 @given(documents())
 def test_of_any_document(document: dict[str, Any]) -> None:
     """Of realistic and hostile documents both ways tell the same."""
@@ -368,10 +410,12 @@ def test_publishable(tables: list[dict[str, int]], order: str, threshold: int, s
     """The rows that may be shown are those that the rules of disclosure name, of any tables and told totals."""
     tables = [{name: n for name, n in table.items() if name in order or name == UNLISTED} for table in tables]
     totals = [sum(table.values()) + off for table in tables]
-    places = {name: place for place, name in enumerate(order)}
-    read = [(table, told, sum(table.values())) for table, told in zip(tables, totals, strict=True)]
+    places = {name: place for place, name in enumerate((*order, UNLISTED))}
+    rows = [{places[name]: n for name, n in table.items()} for table in tables]
+    read = [(table, told, sum(table.values())) for table, told in zip(rows, totals, strict=True)]
     wanted = disclosure.publishable(tables, totals, tuple(order), threshold=threshold, step=step)
-    assert tuple(publishable(read, places, threshold=threshold, step=step)) == wanted
+    shown = publishable(read, len(order), threshold=threshold, step=step)
+    assert tuple(order[place] for place in sorted(shown)) == wanted
 
 
 TEXTS: Final = (
@@ -568,9 +612,20 @@ def test_the_listing_is_printed(arguments: list[str], capsysbinary: pytest.Captu
 
 @pytest.mark.parametrize("profile", Profile)
 def test_every_place_is_assigned_or_of_a_type_that_says_all(profile: Profile) -> None:
-    """What the listing never assigns is a flag, or a count that leaves as it is within the bounds of its type."""
+    """
+    What the listing never assigns is a flag, or a count that leaves as it is within the bounds of its type.
+
+    Where that takes so many people, it or a map that it stands in is set to None for fewer.
+    """
     made = reader(profile)
     nodes = list(ast.walk(ast.parse(made.listing.text)))
+    withheld = {
+        (ast.unparse(node.test), target.attr)
+        for node in nodes
+        if isinstance(node, ast.If) and isinstance(node.body[0], ast.Assign)
+        for target in node.body[0].targets
+        if isinstance(target, ast.Attribute)
+    }
     targets = [target for node in nodes if isinstance(node, ast.Assign) for target in node.targets]
     assigned = {target.attr for target in targets if isinstance(target, ast.Attribute)}
     assigned |= {node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg is not None}
@@ -579,8 +634,10 @@ def test_every_place_is_assigned_or_of_a_type_that_says_all(profile: Profile) ->
     for emit, place in made.listing.places.items():
         metric, treatment = leaving[emit]
         if place[-1] not in assigned:
+            needed = treatment.needs_people
             assert metric.operator in ("flag", "count"), emit
-            assert treatment == Treatment(), emit
+            assert treatment == Treatment(needs_people=needed), emit
+            assert not needed or any((f"users < {needed}", step) in withheld for step in place), emit
 
 
 def mended(**changes: Any) -> Catalogue:

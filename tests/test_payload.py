@@ -24,7 +24,7 @@ from rc_stats.anonymise import Anonymiser, Report
 from rc_stats.catalogue import Profile, catalogue_from_data, load_catalogue
 from rc_stats.consent import Consent, Terms, what_if
 from rc_stats.errors import GateClosed
-from rc_stats.gate import Decision, Objections, Payload, Switches, Workspace, clear, decide, genuine
+from rc_stats.gate import Decision, Objections, Payload, Switches, Workspace, clear, cleared, decide, genuine
 from rc_stats.policy import DataType, Recipient, WorkspaceKind, load_policy
 
 ROOT: Final = Path(__file__).parent.parent
@@ -222,6 +222,14 @@ def test_a_what_if_is_marked(is_question: bool) -> None:
     assert payload_of().body == payload.body
 
 
+def test_the_bytes_alone_are_the_same() -> None:
+    """Whoever only wants the bytes gets those of the payload, and is refused where it is."""
+    report = report_in()
+    assert cleared(report, decision_on(report)) == clear(report, decision_on(report)).body
+    with pytest.raises(GateClosed, match="consent-undecided"):
+        cleared(report, decision_on(report, consent=Consent()))
+
+
 # What is refused.
 
 
@@ -275,11 +283,12 @@ OTHERS: dict[str, Callable[[], Report]] = {
 }
 
 
+@pytest.mark.parametrize("ask", [clear, cleared])
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_decision_on_another_report_clears_nothing(name: str) -> None:
+def test_a_decision_on_another_report_clears_nothing(name: str, ask: Callable[[Report, Decision], object]) -> None:
     """A decision counts for the catalogue, profile and evidence that it was taken on, and for no other report."""
     with pytest.raises(GateClosed) as caught:
-        clear(OTHERS[name](), decision_on(report_in()))
+        ask(OTHERS[name](), decision_on(report_in()))
     assert caught.value.rule == "decision-mismatch"
 
 
@@ -303,14 +312,17 @@ FORGED: dict[str, Callable[[Decision], Decision]] = {
 }
 
 
+@pytest.mark.parametrize("ask", [clear, cleared])
 @pytest.mark.parametrize("name", FORGED)
-def test_a_decision_that_the_gate_did_not_take_clears_nothing(name: str) -> None:
+def test_a_decision_that_the_gate_did_not_take_clears_nothing(
+    name: str, ask: Callable[[Report, Decision], object]
+) -> None:
     """Only the gate makes a decision: one that was put together or changed elsewhere is refused."""
     terms = Terms(POLICY, CATALOGUE)
     consent = what_if(terms, at=NOW, scope=frozenset({USAGE}))
     decision = decision_on(report_in(), consent=consent)
     with pytest.raises((GateClosed, TypeError)):
-        clear(report_in(), FORGED[name](decision))
+        ask(report_in(), FORGED[name](decision))
 
 
 def test_a_forged_decision_has_its_own_rule() -> None:

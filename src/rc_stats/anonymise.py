@@ -29,6 +29,7 @@ from rc_stats.wire import canonical, parse, unwrap
 
 if TYPE_CHECKING:
     from rc_stats.fast import FastReader
+    from rc_stats.outline import Outline
 
 _SEAL: Final = object()
 _LEAVING: Final = frozenset({int, str, bool, tuple})
@@ -174,6 +175,7 @@ class Anonymiser:
         """Compile the plan."""
         self.plan = Plan(catalogue, profile)
         self._fast: FastReader | None = None
+        self._outline: Outline | None = None
         self._patience = _PATIENCE
         self._readers = [
             (total.path, operators.count(total.minimum, total.maximum)) for total in self.plan.totals.values()
@@ -207,8 +209,8 @@ class Anonymiser:
         if month and not MONTH.fullmatch(month):
             raise UsageError("A month is told as 2026-08.", rule="month")
         if isinstance(document, bytes | bytearray):
-            if not findings and previous is None and (self._fast is not None or self._is_worth_it()):
-                report = self._read_fast(bytes(document), month)
+            if previous is None and (self._fast is not None or (not findings and self._is_worth_it())):
+                report = self._read_fast(bytes(document), month, findings=findings, show_keys=show_keys)
                 if report is not None:
                     return report
             document = parse(bytes(document))
@@ -234,12 +236,14 @@ class Anonymiser:
         return Report(plan, leaving, evidence, explained, seal=_SEAL, month=month, following=following)
 
     def prepare(self) -> None:
-        """Make now what reads bytes fast where no findings are asked for; else it is made when it begins to pay."""
+        """Make now what reads bytes fast; else it is made when it begins to pay, if no findings are asked for."""
         from rc_stats.fast import FastReader, NoListingError  # noqa: PLC0415 - who reads one document needs none of it
+        from rc_stats.outline import Outline  # noqa: PLC0415
 
         self._patience = -1
         with suppress(NoListingError):
-            self._fast = FastReader(self.plan)
+            reader = FastReader(self.plan)
+            self._fast, self._outline = reader, Outline(reader)
 
     def _is_worth_it(self) -> bool:
         if self._patience > 0:
@@ -248,14 +252,19 @@ class Anonymiser:
             self.prepare()
         return self._fast is not None
 
-    def _read_fast(self, data: bytes, month: str) -> Report | None:
+    def _read_fast(self, data: bytes, month: str, *, findings: bool, show_keys: bool) -> Report | None:
         """Return the report of *data*, the first of its workspace; None if the dict walker has to make it."""
         settled = self._fast(data) if self._fast is not None else None
         if settled is None:
             return None
+        explained = None
+        if findings and self._outline is not None:
+            explained = self._outline.findings(parse(data), settled, show_keys=show_keys)
+            if explained is None:
+                return None
         evidence = _evidence_of(self.plan.catalogue, settled.platform, settled.apps, settled.made_at)
         following = partial(settled.following, month) if month else None
-        return Report(self.plan, settled, evidence, None, seal=_SEAL, month=month, following=following)
+        return Report(self.plan, settled, evidence, explained, seal=_SEAL, month=month, following=following)
 
     def _totals(self, document: Mapping[str, Any]) -> dict[str, int]:
         """Return the exact totals of people that *document* tells, by path."""

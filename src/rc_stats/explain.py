@@ -18,57 +18,26 @@ from rc_stats.plan import PLAIN, Node, Outcome, Plan
 from rc_stats.wire import unwrap, whole
 
 
-class Explanation:
-    """The findings of one document, from the values that were read and a walk over its keys."""
+class KeyWalk:
+    """A walk over the keys of one document, with what is to be said of all that no slot is filled from."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        values: Sequence[Outcome],
-        too_few: Iterable[int],
-        protection: Protection,
-        *,
-        show_keys: bool = False,
-    ) -> None:
+    def __init__(self, plan: Plan, values: Sequence[Outcome], *, show_keys: bool = False) -> None:
         self._plan = plan
-        self._protection = protection
         self._show_keys = show_keys
         self._values = values
-        self._too_few = frozenset(too_few)
         self._stays: dict[str, Finding] = {}
         self._found: set[Finding] = set()
         self._unknown: dict[str, int] = {}
         self._masked: dict[str, str] = {}
         self._new_types: set[str] = set()
 
-    def of(self, document: Mapping[str, Any]) -> tuple[Finding, ...]:
-        """Return the findings, unsorted. Takes time linear in the document, and space in the catalogue."""
-        self._keys(self._plan.root, document)
-        found = [*self._stays.values(), *self._found, *self._slots()]
+    def _told(self, of_slots: Iterable[Finding]) -> tuple[Finding, ...]:
+        """Return all findings."""
+        found = [*self._stays.values(), *self._found, *of_slots]
         if self._new_types:
             found = [replace(f, is_drift=True) if f.path in self._new_types else f for f in found]
         unknown = (Finding(path, Action.UNKNOWN, "unknown", "", True, times) for path, times in self._unknown.items())
         return (*found, *unknown)
-
-    def _slots(self) -> list[Finding]:
-        plan, held, too_few = self._plan, self._protection.held, self._too_few
-        decided = too_few.union(held, self._protection.is_kept)
-        found = []
-        for index, value in enumerate(self._values):
-            if isinstance(value, Refusal) and (index not in decided or index in too_few):
-                found.append(plan.outcome(index, value))
-            elif index not in decided:
-                if value is not None:
-                    found.append(plan.said[index])
-            elif index in too_few:
-                if value is not None or index in held:
-                    found.append(plan.withheld(index, "too-few-people"))
-            elif index in held:
-                found.append(plan.withheld(index, held[index].rule))
-            else:
-                slot = plan.slots[index]
-                found.append(Finding(slot.metric.path, slot.finding.action, Held.FROZEN.value, slot.metric.emit))
-        return found
 
     def _keys(self, node: Node, value: Mapping[Any, Any]) -> None:
         """Say what became of the keys of *value*. It calls itself no deeper than the catalogue's longest path."""
@@ -85,8 +54,7 @@ class Explanation:
             if child is None:
                 child = any_key if isinstance(key, str) else None
             if child is None:
-                path = f"{node.path}.{self._mask(key)}" if node.path else self._mask(key)
-                self._unknown[path] = self._unknown.get(path, 0) + 1
+                self._count(node, key)
             elif inner.__class__ is dict and child.children:
                 self._keys(child, inner)
             else:
@@ -120,6 +88,11 @@ class Explanation:
             refused = (i for i in node.slots if self._values[i] is Refusal.WRONG_TYPE)
             self._new_types.update(self._plan.slots[index].metric.path for index in refused)
 
+    def _count(self, node: Node, key: Any) -> None:
+        """Count a key that is unknown."""
+        path = f"{node.path}.{self._mask(key)}" if node.path else self._mask(key)
+        self._unknown[path] = self._unknown.get(path, 0) + 1
+
     def _mask(self, key: Any) -> str:
         if not isinstance(key, str) or len(key) > LONGEST_KEY:
             return MASK
@@ -128,6 +101,48 @@ class Explanation:
                 return MASK
             self._masked[key] = ascii(key)[1:-1] if self._show_keys else mask(key, self._plan.known_words)
         return self._masked[key]
+
+
+class Explanation(KeyWalk):
+    """The findings of one document, from the values that were read and a walk over its keys."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        values: Sequence[Outcome],
+        too_few: Iterable[int],
+        protection: Protection,
+        *,
+        show_keys: bool = False,
+    ) -> None:
+        super().__init__(plan, values, show_keys=show_keys)
+        self._protection = protection
+        self._too_few = frozenset(too_few)
+
+    def of(self, document: Mapping[str, Any]) -> tuple[Finding, ...]:
+        """Return the findings, unsorted. Takes time linear in the document, and space in the catalogue."""
+        self._keys(self._plan.root, document)
+        return self._told(self._slots())
+
+    def _slots(self) -> list[Finding]:
+        plan, held, too_few = self._plan, self._protection.held, self._too_few
+        decided = too_few.union(held, self._protection.is_kept)
+        found = []
+        for index, value in enumerate(self._values):
+            if isinstance(value, Refusal) and (index not in decided or index in too_few):
+                found.append(plan.outcome(index, value))
+            elif index not in decided:
+                if value is not None:
+                    found.append(plan.said[index])
+            elif index in too_few:
+                if value is not None or index in held:
+                    found.append(plan.withheld(index, "too-few-people"))
+            elif index in held:
+                found.append(plan.withheld(index, held[index].rule))
+            else:
+                slot = plan.slots[index]
+                found.append(Finding(slot.metric.path, slot.finding.action, Held.FROZEN.value, slot.metric.emit))
+        return found
 
 
 def _is_new_type(metric: Metric, value: Any) -> bool:

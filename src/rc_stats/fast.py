@@ -98,7 +98,7 @@ class Settled(NamedTuple):
             for attribute in places.get(slot.metric.emit, ("",)):
                 value = getattr(value, attribute, None)
             if value is not None:
-                figures[slot.metric.emit] = tuple(value.items()) if isinstance(value, dict) else value
+                figures[slot.metric.emit] = tuple(sorted(value.items())) if isinstance(value, dict) else value
         totals = {path: n for path, n in zip(self.reader.listing.totals, self.exact, strict=True) if n is not None}
         return Previous(plan.catalogue.digest, plan.profile, month, MappingProxyType(totals), MappingProxyType(figures))
 
@@ -121,7 +121,7 @@ class FastReader:
         exec(compile(self.listing.text, "<plan>", "exec", dont_inherit=True), names)  # noqa: S102 - made from the catalogue, and shown
         self._document: type[Part] = names["Document"]
         self._decode: Callable[[bytes], Any] | None = None
-        self._encode = msgspec.json.Encoder().encode
+        self._encode = msgspec.json.Encoder(order="deterministic").encode
         self._settle = names["settle"]
         self._gone: dict[tuple[frozenset[DataType], frozenset[str]], _Gone] = {}
 

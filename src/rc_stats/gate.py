@@ -1,9 +1,9 @@
 """
 The gate: the only place where a payload is made, out of a report and a decision.
 
-:func:`clear` turns the two into frozen bytes, or refuses; :func:`resume` does so with bytes that were kept; and
-:func:`confirm` asks again right before they go. What decides is in :mod:`rc_stats.decision` and can be had
-from here as well.
+:func:`clear` turns the two into frozen bytes, or refuses; :func:`resume` does so with bytes that were kept;
+:func:`confirm` asks again right before they go; and :func:`cleared` gives the bytes to whoever doesn't send them.
+What decides is in :mod:`rc_stats.decision` and can be had from here as well.
 
 Policy: privacy-policy@2023-01-05#statistics-sharing.
 """
@@ -44,6 +44,7 @@ __all__ = [
     "Switches",
     "Workspace",
     "clear",
+    "cleared",
     "confirm",
     "decide",
     "genuine",
@@ -151,6 +152,21 @@ def clear(report: Report, decision: Decision) -> Payload:
     Raises:
         GateClosed: The decision is no (its reasons' codes are in the message), or it was taken about something else.
     """
+    return _sealed(*_cleared(report, decision), decision)
+
+
+def cleared(report: Report, decision: Decision) -> bytes:
+    """
+    Return the body of the payload that :func:`clear` returns, for whoever writes it to a file: it can't be sent.
+
+    Raises:
+        GateClosed: As of :func:`clear`.
+    """
+    return _cleared(report, decision)[0]
+
+
+def _cleared(report: Report, decision: Decision) -> tuple[bytes, str]:
+    """Return the body of what *decision* lets through of *report*, and its period."""
     _check_open(decision)
     is_same = (
         decision.catalogue_digest == report.catalogue.digest
@@ -163,7 +179,7 @@ def clear(report: Report, decision: Decision) -> Payload:
     period = period_of(decision.now, report.profile)
     if report.month not in ("", period[:7]):
         raise _mismatch("The report was made for another month.")
-    return _sealed(_body(report, decision, period), period, decision)
+    return _body(report, decision, period), period
 
 
 def resume(body: bytes, period: str, anonymiser: Anonymiser, decision: Decision) -> Payload:
@@ -306,7 +322,7 @@ def period_of(now: datetime, profile: Profile) -> str:
         moment = now.astimezone(UTC)
     except OverflowError:
         raise UsageError("The caller's clock is not of this century.", rule="clock") from None
-    return moment.strftime("%Y-%m-%d" if profile is Profile.EXACT else "%Y-%m")
+    return moment.isoformat()[: 10 if profile is Profile.EXACT else 7]
 
 
 def _envelope(recipient: Recipient, body: bytes, period: str, sha256: str) -> Envelope:

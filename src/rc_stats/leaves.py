@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Raw, Struct, defstruct, field
 
 from rc_stats.disclosure import ACTIVE_WITHIN, FEWEST_HIDDEN_CATEGORIES, UNLISTED
-from rc_stats.operators import OTHER, Operator, Refusal, Vocabulary, choice, moment_of
+from rc_stats.operators import OTHER, Refusal, Vocabulary, choice, moment_of
 from rc_stats.people import fits
 from rc_stats.plan import Plan, Slot, counted
 
@@ -75,7 +75,7 @@ class Words(dict[Any, Any]):
         unlisted: What stands for no text, and for one that the operator refuses.
     """
 
-    def __init__(self, operator: Operator, vocabulary: Vocabulary, unlisted: str | None = None) -> None:
+    def __init__(self, operator: Callable[[Any], Any], vocabulary: Vocabulary, unlisted: Any = None) -> None:
         self._operator = operator
         self._unlisted = unlisted
         super().__init__({member: self[member] for member in vocabulary.members})
@@ -85,7 +85,7 @@ class Words(dict[Any, Any]):
     def __missing__(self, text: Any) -> Any:
         """Ask the operator."""
         outcome = self._operator(text)
-        return self._unlisted if isinstance(outcome, Refusal) else outcome
+        return self._unlisted if outcome.__class__ is Refusal else outcome
 
 
 class Leaves:
@@ -146,9 +146,13 @@ class Leaves:
         words = self.words(path)
 
         def settle(items: Sequence[Any]) -> str | None:
-            texts = {one.text for one in items}
-            found = {words[texts.pop()]} if len(texts) == 1 else {words[text] for text in texts}
-            return found.pop() if len(found) == 1 else OTHER if found else None
+            texts = [one.text for one in items]
+            if not texts:
+                return None
+            text = texts[0]
+            word: str | None = words[text]
+            is_agreed = texts.count(text) == len(texts) or all(words[other] == word for other in texts)
+            return word if is_agreed else OTHER
 
         return settle
 
@@ -186,32 +190,34 @@ class Leaves:
             sums = _by_item(items, words) if items else None
             if sums is None:
                 return None
-            outcomes = [(name, rounded(sums[name])) for name in sorted(sums)]
-            return {name: number for name, number in outcomes if number.__class__ is int} or None
+            outcomes = {name: rounded(number) for name, number in sums.items()}
+            return {name: number for name, number in outcomes.items() if number.__class__ is int} or None
 
         return settle
 
-    def by_label(self, path: str) -> Callable[[Mapping[str, int] | None], dict[str, int] | None]:
+    def by_label(self, path: str) -> Callable[[Mapping[str, int] | None], Rows | None]:
         """Return what reads people by category out of a map from label to count."""
-        vocabulary = self._vocabulary(path)
-        words = Words(choice(vocabulary), vocabulary, UNLISTED)
+        words = self._placed(path)
 
-        def read(counts: Mapping[str, int] | None) -> dict[str, int] | None:
+        def read(counts: Mapping[str, int] | None) -> Rows | None:
             if counts is None:
                 return None
-            rows: dict[str, int] = {}
-            for label, number in counts.items():
-                name = words[label]
-                rows[name] = rows.get(name, 0) + number
-            return rows
+            rows = {words[label]: number for label, number in counts.items()}
+            return rows if len(rows) == len(counts) else _added((words[label], n) for label, n in counts.items())
 
         return read
 
-    def by_item(self, path: str) -> Callable[[Sequence[Any] | None], dict[str, int] | None]:
+    def by_item(self, path: str) -> Callable[[Sequence[Any] | None], Rows | None]:
         """Return what reads people by category out of items."""
-        vocabulary = self._vocabulary(path)
-        words = Words(choice(vocabulary), vocabulary, UNLISTED)
+        words = self._placed(path)
         return lambda items: _by_item(items, words)
+
+    def _placed(self, path: str) -> Words:
+        """Return the place of each category in its list; those that are on no list share the place behind the last."""
+        vocabulary = self._vocabulary(path)
+        places: dict[Any, int] = {name: place for place, name in enumerate(vocabulary.members)}
+        name_of = choice(vocabulary)
+        return Words(lambda text: places.get(name_of(text), len(places)), vocabulary, len(places))
 
     def one_row(self, row: Callable[..., Any]) -> Callable[[Sequence[Any] | None], Any]:
         """Return what gives the one *row* of a period: nobody for an empty list, nothing if there is not one row."""
@@ -231,16 +237,24 @@ class Leaves:
         return Linked(self._plan, [self._slot(path) for path in paths])
 
 
-def _by_item(items: Sequence[Any] | None, words: Words) -> dict[str, int] | None:
+Rows = dict[int, int]
+"""People by category, which is told by its place in the list."""
+
+
+def _by_item(items: Sequence[Any] | None, words: Words) -> dict[Any, int] | None:
     """Return counts by category of items; one without a count refuses the whole."""
     if items is None:
         return None
-    rows: dict[str, int] = {}
-    for one in items:
-        number = one.number
-        if number is None:
-            return None
-        name = words[one.category]
+    rows = {words[one.category]: one.number for one in items}
+    if len(rows) < len(items):
+        pairs = [(words[one.category], one.number) for one in items]
+        return None if any(number is None for _, number in pairs) else _added(pairs)
+    return None if None in rows.values() else rows
+
+
+def _added(pairs: Iterable[tuple[Any, int]]) -> dict[Any, int]:
+    rows: dict[Any, int] = {}
+    for name, number in pairs:
         rows[name] = rows.get(name, 0) + number
     return rows
 
@@ -253,9 +267,9 @@ class Linked:
         self._slots = slots
         self._leaving = tuple(not slot.is_silent for slot in slots)
         (vocabulary,) = {slot.metric.vocabulary for slot in slots}
-        self._places = {name: at for at, name in enumerate(plan.catalogue.vocabularies[vocabulary].members)}
+        self._names = (*plan.catalogue.vocabularies[vocabulary].members, UNLISTED)
 
-    def __call__(self, *read: tuple[dict[str, int] | None, int | None, int | None]) -> list[dict[str, int] | None]:
+    def __call__(self, *read: tuple[Rows | None, int | None, int | None]) -> list[dict[str, int] | None]:
         """
         Return what may be shown of each table.
 
@@ -263,8 +277,8 @@ class Linked:
             read: Of each: its rows, the total as the payload tells it, and the exact total.
         """
         shown: list[dict[str, int] | None] = [None] * len(read)
-        fitting: list[tuple[dict[str, int], int, int]] = []
-        leaving: list[tuple[int, dict[str, int]]] = []
+        fitting: list[tuple[Rows, int, int]] = []
+        leaving: list[tuple[int, Rows]] = []
         for at, (rows, told, exact) in enumerate(read):
             if rows is None or told is None:
                 continue
@@ -276,66 +290,68 @@ class Linked:
                 shown[at] = self._of_a_payload(self._slots[at], rows, told)
         if leaving:
             step = self._slots[leaving[0][0]].treatment.step
-            names = publishable(fitting, self._places, threshold=self._catalogue.threshold, step=step)
+            places = publishable(fitting, len(self._names) - 1, threshold=self._catalogue.threshold, step=step)
             for at, rows in leaving:
-                shown[at] = _rounded(rows, names, step)
+                shown[at] = self._rounded(rows, places, step)
         return shown
 
-    def _of_a_payload(self, slot: Slot, rows: dict[str, int], told: int) -> dict[str, int] | None:
+    def _of_a_payload(self, slot: Slot, rows: Rows, told: int) -> dict[str, int] | None:
         """Return rows that don't add up, if they are what a payload shows; only one that is read again has a map."""
-        is_shown = slot.metric.path.endswith("*") and fits(slot, tuple(rows.items()), told, self._catalogue)
-        return _rounded(rows, rows, slot.treatment.step) if is_shown else None
+        by_name = tuple((self._names[place], number) for place, number in rows.items())
+        is_shown = slot.metric.path.endswith("*") and fits(slot, by_name, told, self._catalogue)
+        return self._rounded(rows, rows, slot.treatment.step) if is_shown else None
+
+    def _rounded(self, rows: Rows, places: Iterable[int], step: int) -> dict[str, int] | None:
+        names = self._names
+        return {names[place]: (number := rows[place]) - number % step for place in places} or None
 
 
-def _rounded(rows: Mapping[str, int], names: Iterable[str], step: int) -> dict[str, int] | None:
-    return {name: (number := rows[name]) - number % step for name in sorted(names)} or None
-
-
-def publishable(
-    tables: Sequence[tuple[Mapping[str, int], int, int]], places: Mapping[str, int], *, threshold: int, step: int
-) -> list[str]:
+def publishable(tables: Sequence[tuple[Rows, int, int]], unlisted: int, *, threshold: int, step: int) -> list[int]:
     """
     Return what :func:`rc_stats.disclosure.publishable` returns, in time that grows with the rows and not the list.
 
     Args:
-        tables: Exact counts by category, all of them of the list or unlisted; the total as the payload tells it; and
-            the sum of the counts.
-        places: All categories with their place in the public order.
+        tables: Exact counts by the category's place in the public order; the total as the payload tells it; and the
+            sum of the counts.
+        unlisted: The place behind the last of the list.
         threshold: Smallest row that is shown.
         step: Multiples that are shown.
     """
-    hidden = len(places) + 1
+    hidden = unlisted + 1
     if hidden <= FEWEST_HIDDEN_CATEGORIES:
         return []
-    shown = [name for name, number in tables[0][0].items() if number >= threshold and name in places]
+    shown = [place for place, number in tables[0][0].items() if number >= threshold and place != unlisted]
     for table, _, _ in tables[1:]:
-        shown = [name for name in shown if table.get(name, 0) >= threshold]
-    shown.sort(key=places.__getitem__)
+        shown = [place for place in shown if table.get(place, 0) >= threshold]
     hidden -= len(shown)
     seen_rests = []
     is_safe = True
     for table, told, exact in tables:
-        seen_rest, rest = told, exact
-        for name in shown:
-            number = table[name]
-            rest -= number
-            seen_rest -= number - number % step
+        numbers = [table[place] for place in shown]
+        seen = sum(numbers)
+        seen_rest, rest = told - seen + sum([number % step for number in numbers]), exact - seen
         seen_rests.append(seen_rest)
+        is_safe &= seen_rest == 0 or seen_rest >= threshold
         if rest:
             is_safe &= rest >= threshold and hidden >= FEWEST_HIDDEN_CATEGORIES
             is_safe &= rest <= (hidden - 1) * (threshold - 1) or _largest(table, shown) >= threshold
+    if is_safe:
+        return shown
+    shown.sort()
     # With one more row hidden, which is large, the others have room. What is left to ask is how many rows are hidden,
     # and what can be seen of them.
-    while shown and not (is_safe and all(rest == 0 or rest >= threshold for rest in seen_rests)):
-        name = shown.pop()
+    while shown:
+        place = shown.pop()
         hidden += 1
         seen_rests = [
-            rest + (number := table[name]) - number % step
+            rest + (number := table[place]) - number % step
             for rest, (table, _, _) in zip(seen_rests, tables, strict=True)
         ]
-        is_safe = hidden >= FEWEST_HIDDEN_CATEGORIES
+        if hidden >= FEWEST_HIDDEN_CATEGORIES and all(rest == 0 or rest >= threshold for rest in seen_rests):
+            break
     return shown
 
 
-def _largest(table: Mapping[str, int], shown: Sequence[str]) -> int:
-    return max((number for name, number in table.items() if name not in shown), default=0)
+def _largest(table: Rows, shown: Sequence[int]) -> int:
+    inside = frozenset(shown)
+    return max((number for place, number in table.items() if place not in inside), default=0)

@@ -94,7 +94,7 @@ class _Part:
 
     def place(self, key: str) -> str:
         """Return the expression for what is at *key*."""
-        return f"{self.variable}.{_attribute(key)}"
+        return f"{self.variable}.{attribute(key)}"
 
 
 def _name(path: str) -> str:
@@ -102,7 +102,13 @@ def _name(path: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", path)
 
 
-def _attribute(key: str) -> str:
+def attribute(key: str) -> str:
+    """
+    Return the attribute for *key*.
+
+    Raises:
+        NoListingError: There is none.
+    """
     if not key.isprintable() or '"' in key or "\\" in key:
         raise NoListingError(key)
     return key if _PLAIN.fullmatch(key) and not keyword.iskeyword(key) else f"at_{_name(key)}"
@@ -141,6 +147,7 @@ class _Writer:
             people = [f"if users >= {self._needed}:", *(f"    {line}" for line in people)]
         body = [*facts, *self._first, *self._told_totals(), *people]
         self._define(self._root)
+        _withhold_whole(self._root)
         body += self._settled(self._root)
         exact = ", ".join([*self._exact.values(), ""]).rstrip()
         body.append(f"return ({exact}), made_at, platform, apps")
@@ -186,7 +193,7 @@ class _Writer:
         """Note where *slot* leaves, and from how many users on."""
         emit = slot.metric.emit
         part, key = self._part(emit)
-        self._places[emit] = tuple(map(_attribute, emit.split(".")))
+        self._places[emit] = tuple(map(attribute, emit.split(".")))
         needed = slot.treatment.needs_people
         # A split of the users is shown only of twice the threshold and more, so that no smaller condition adds to it.
         is_split = slot.metric.operator == "split" and slot.metric.of == self._plan.catalogue.facts.people
@@ -247,13 +254,14 @@ class _Writer:
 
     def _type(self, metric: Metric) -> str:
         """Return the types that upstream stores at a scalar. A document with another one is read by the plan itself."""
-        if metric.maximum > _LARGEST:
+        is_whole = set(metric.json) <= {"integer", "null"} and not is_large(metric)
+        if metric.maximum > _LARGEST or (metric.operator == "split" and not is_whole):
             raise NoListingError(metric.path)
         names = [_PYTHON[kind] for kind in metric.json if kind in _PYTHON]
         if "integer" in metric.json and "number" not in metric.json:
-            is_bounded = metric.operator in ("count", "split") and not _is_large(metric)
+            is_bounded = metric.operator in ("count", "split") and not is_large(metric)
             names.append(self._bounded(metric.path, metric.minimum, metric.maximum) if is_bounded else "int")
-            names += ["float"] if _is_large(metric) else []
+            names += ["float"] if is_large(metric) else []
         if "object" in metric.json and metric.operator in _DATED:
             names.append("Date")
         return " | ".join([*names, "None"])
@@ -265,7 +273,7 @@ class _Writer:
         match metric.operator:
             case "flag" if kinds == {"boolean"}:
                 return ""
-            case "count" if is_plain_count(slot) and "number" not in kinds and not _is_large(metric):
+            case "count" if is_plain_count(slot) and "number" not in kinds and not is_large(metric):
                 return "" if kinds == {"integer"} else f"{place} = n if (n := {place}).__class__ is int else None"
             case "choice":
                 return f"{place} = {self._to(metric.emit, 'words')}[{place}]"
@@ -283,11 +291,10 @@ class _Writer:
         return f"{place} = out if (out := {operator}({read or place})).__class__ is {type_} else None"
 
     def _split(self, slot: Slot, read: str) -> str:
+        """Return the expression for the people at *read*, where its type says that there is a whole number or none."""
         step, least = slot.treatment.step, self._plan.catalogue.threshold
         shown = f"n - n % {step}" if step > 1 else "n"
-        return (
-            f"{shown} if (n := {read}).__class__ is int and {least} <= n <= most_{self._total(slot.metric)} else None"
-        )
+        return f"{shown} if (n := {read}) is not None and {least} <= n <= most_{self._total(slot.metric)} else None"
 
     def _total(self, metric: Metric) -> str:
         """Return the number of the total that the people of *metric* belong to."""
@@ -342,9 +349,9 @@ class _Writer:
             values[choice.emit] = f"{self._to(choice.emit, 'agreed')}(items)"
         for emit in values:
             made.fields[emit.rpartition(".")[2]] = "None"
-            self._places[emit] = tuple(map(_attribute, emit.split(".")))
+            self._places[emit] = tuple(map(attribute, emit.split(".")))
         self._define(made)
-        arguments = ", ".join(f"{_attribute(emit.rpartition('.')[2])}={value}" for emit, value in values.items())
+        arguments = ", ".join(f"{attribute(emit.rpartition('.')[2])}={value}" for emit, value in values.items())
         part.lines[path.rpartition(".")[2]] = [
             f"items = {place}",
             f"{place} = None",
@@ -461,29 +468,26 @@ class _Writer:
         for inner in part.parts.values():
             self._define(inner)
         types = part.fields | {key: f"{inner.type} | None" for key, inner in part.parts.items()}
-        if len({*map(_attribute, types)}) < len(types):
+        if len({*map(attribute, types)}) < len(types):
             raise NoListingError(part.path)
         lines = []
         for key, type_ in sorted(types.items()):
-            default = "None" if _attribute(key) == key else f"field(default=None, name={key!r})"
-            lines.append(f"    {_attribute(key)}: {type_} = {default}")
+            default = "None" if attribute(key) == key else f"field(default=None, name={key!r})"
+            lines.append(f"    {attribute(key)}: {type_} = {default}")
         name = f"At_{_name(part.path)}" if part.path else "Document"
         part.type = self._types.setdefault(tuple(lines), name)
         if part.type == name:
             self._classes += ["", f"class {self._define_as(name, '')}(Part):", *lines]
 
-    def _settled(self, part: _Part) -> Iterator[str]:
-        """Yield the statements for everything in *part*, and those that drop what is empty then."""
-        inside = {key: list(self._settled(inner)) for key, inner in part.parts.items()}
-        for key, inner in part.parts.items():
-            for needed, keys in inner.few.items():
-                if len(keys) == len({*inner.fields, *inner.parts}):
-                    part.few.setdefault(needed, []).append(key)
-        conditional = {key for keys in part.few.values() for key in keys}
+    def _settled(self, part: _Part, least: int = 0) -> Iterator[str]:
+        """Yield the statements for *part*, of at least so many users, and those that drop what is empty then."""
+        few = {needed: keys for needed, keys in sorted(part.few.items()) if needed > least}
+        conditional = {key: needed for needed, keys in few.items() for key in keys}
+        inside = {key: list(self._settled(inner, conditional.get(key, least))) for key, inner in part.parts.items()}
         for key, lines in part.lines.items():
             if key not in conditional:
                 yield from lines
-        for needed, keys in sorted(part.few.items()):
+        for needed, keys in few.items():
             yield f"if users < {needed}:"
             chain = " = ".join([*map(part.place, keys), "None"])
             *parts, last = textwrap.wrap(chain, _WIDTH, break_long_words=False, break_on_hyphens=False)
@@ -507,7 +511,16 @@ class _Writer:
                 yield f"    {place} = None"
 
 
-def _is_large(metric: Metric) -> bool:
+def _withhold_whole(part: _Part) -> None:
+    """Withhold a map as a whole where all of it is withheld below the same number of users."""
+    for key, inner in part.parts.items():
+        _withhold_whole(inner)
+        for needed, keys in inner.few.items():
+            if len(keys) == len({*inner.fields, *inner.parts}):
+                part.few.setdefault(needed, []).append(key)
+
+
+def is_large(metric: Metric) -> bool:
     """Say whether a number there is a size in bytes or the like: of more than 32 bits, exports add a fraction of 0."""
     return metric.maximum >= 2**40
 

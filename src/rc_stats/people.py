@@ -275,7 +275,7 @@ class Protection:
             elif isinstance(outcome, Refusal) and outcome is not NOT_SET:
                 self.values[index] = None if slot.is_silent else outcome
             else:
-                self._settle(index, None, _HELD[operator])
+                self._settle(index, None, HELD[operator])
 
     def _moments(self, figures: Mapping[int, Outcome]) -> None:
         at = self.situation.made_at
@@ -352,7 +352,8 @@ class Protection:
             self.values[index] = value
 
 
-_HELD: Final = {"split": Held.SMALL_GROUP, "table": Held.HIDDEN_ROWS, "moment": Held.MOMENT}
+HELD: Final = {"split": Held.SMALL_GROUP, "table": Held.HIDDEN_ROWS, "moment": Held.MOMENT}
+"""Why a figure stays that was made from this document, by operator."""
 
 
 def fits(slot: Slot, value: Value, total: int | None, catalogue: Catalogue) -> bool:
@@ -374,4 +375,4 @@ def fits(slot: Slot, value: Value, total: int | None, catalogue: Catalogue) -> b
     return disclosure.is_protected(rows, total, order, threshold=threshold, step=step)
 
 
-assert set(_HELD) == PEOPLE_OPERATORS  # noqa: S101 - a new operator for people needs its protection here
+assert set(HELD) == PEOPLE_OPERATORS  # noqa: S101 - a new operator for people needs its protection here

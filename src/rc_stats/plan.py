@@ -308,7 +308,7 @@ def _read(  # noqa: PLR0912 - one loop for each shape of leaf, without a call fo
         if value.__class__ is bool:
             values[index] = value
         elif value is not None:
-            values[index] = _leaf(slots[index].operator, value)
+            values[index] = read_leaf(slots[index].operator, value)
         elif key in container:
             values[index] = NOT_SET
     for key, index, minimum, maximum in reads.counts:
@@ -316,13 +316,13 @@ def _read(  # noqa: PLR0912 - one loop for each shape of leaf, without a call fo
         if value.__class__ is int and minimum <= value <= maximum:
             values[index] = value
         elif value is not None:
-            values[index] = _leaf(slots[index].operator, value)
+            values[index] = read_leaf(slots[index].operator, value)
         elif key in container:
             values[index] = NOT_SET
     for key, index in reads.words:
         value = get(key, _MISSING)
         if value is not _MISSING:
-            values[index] = _leaf(slots[index].operator, value)
+            values[index] = read_leaf(slots[index].operator, value)
     for key, own, inner in reads.containers:
         value = get(key, _MISSING)
         if value.__class__ is dict and not own:
@@ -342,7 +342,8 @@ def _container(value: Any, own: tuple[int, ...], inner: _Reads, slots: Sequence[
             values[index] = slot.operator(value if slot.takes_map or not is_map else unwrap(value))
 
 
-def _leaf(operator: Operator | Reader, value: Any) -> Outcome:
+def read_leaf(operator: Operator | Reader, value: Any) -> Outcome:
+    """Return what *operator* makes of *value*, which may be wrapped."""
     outcome = operator(value)
     if outcome is WRONG_TYPE and isinstance(value, Mapping):
         return operator(unwrap(value))

@@ -26,7 +26,7 @@ from rc_stats.consent import Consent, Terms, from_data
 from rc_stats.decision import Objections, Standing, Switches, Workspace
 from rc_stats.errors import RcStatsError, UnusableInput, UsageError
 from rc_stats.findings import Action, Finding
-from rc_stats.gate import clear
+from rc_stats.gate import cleared
 from rc_stats.policy import load_policy
 from rc_stats.wire import MAX_DOCUMENT_BYTES, parse, too_large
 
@@ -144,6 +144,8 @@ class LineGate:
         self._options = options
         self._terms = terms or Terms(load_policy(), load_catalogue(), options.profile)
         self._anonymiser = Anonymiser(self._terms.catalogue, self._terms.profile)
+        if options.with_drift:
+            self._anonymiser.prepare()
         self._given = self._standing(options.workspace, _consent(options.consent))
         self._workspaces: dict[bytes, Standing] = {}
         self._standings: dict[tuple[bytes, bytes], Standing] = {}
@@ -185,7 +187,7 @@ class LineGate:
         drift = None if report.findings is None else tuple(drift_of(report.findings))
         if not decision.is_open:
             return Ruling(None, tuple([reason.code for reason in decision.closing]), drift, line.label)
-        payload = clear(report, decision).body
+        payload = cleared(report, decision)
         return Ruling(payload, tuple([reason.code for reason in decision.reasons]), drift, line.label)
 
     def _split_at_document(self, line: bytes) -> _Line | None:
@@ -348,11 +350,10 @@ def _label(raw: bytes) -> str | int | None:
 
 def drift_of(findings: Iterable[Finding]) -> Iterator[Drift]:
     """Yield what the catalogue doesn't know, sorted by path; unknown keys are masked."""
-    for finding in sorted(findings, key=lambda finding: finding.path):
-        if finding.action is Action.UNKNOWN:
-            yield Drift(finding.path, "unknown", finding.times)
-        elif finding.is_drift:
-            yield Drift(finding.path, "unknown-type", finding.times)
+    new = [finding for finding in findings if finding.is_drift]
+    for finding in sorted(new, key=lambda finding: finding.path):
+        rule = "unknown" if finding.action is Action.UNKNOWN else "unknown-type"
+        yield Drift(finding.path, rule, finding.times)
 
 
 class _OfThread(threading.local):
