@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help preview test check coverage audit compile docs docs-metrics bench bench-smoke mutants clean
+.PHONY: help preview test check coverage audit bulk-large compile docs docs-metrics bench bench-docs bench-rivals bench-smoke mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,9 @@ coverage: $(READY) ## Run the whole suite and measure which branches it takes
 audit: $(READY) ## Attack the payloads of many random workspaces
 	$(BIN)/python tests/long_audit.py
 
+bulk-large: $(READY) ## Decide two million lines in a small memory; fewer: RCSTATS_TEST_LINES=100000
+	cd tests && ../$(BIN)/python -m pytest long_bulk.py --quiet --capture=no
+
 compile: $(READY) ## Compile the reviewed TOML of catalogue and policy
 	$(BIN)/python -m rc_stats.authoring
 
@@ -49,8 +52,16 @@ docs-metrics: $(READY) compile ## Write docs/metrics.md from the catalogue
 bench-smoke: $(READY) ## Run each benchmark once, so that they can't rot
 	$(BIN)/python benchmarks/bench.py --smoke
 
-bench: $(READY) ## Measure speed as ratios to a floor of the same run
-	$(BIN)/python benchmarks/bench.py
+bench: $(READY) ## Measure speed and memory, as ratios to a floor of the same run
+	$(BIN)/python benchmarks/bench.py --json benchmarks/bench.json
+
+bench-rivals: $(READY) ## The same with all rivals, which are installed first; jq comes with the system
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python benchmarks/bench.py --json benchmarks/bench.json
+
+bench-docs: $(READY) ## The same, and write tables and chart into docs/performance.md
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python benchmarks/bench.py --json benchmarks/bench.json --write-docs
 
 mutants: $(READY) ## Mutation testing of gate and operators
 	HYPOTHESIS_PROFILE=mutation $(BIN)/mutmut run

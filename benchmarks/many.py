@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Final
 
 import rivals
-from documents import ROOT, compact, SAMPLE, write_lines
+from documents import SAMPLE, compact, write_lines
 from measuring import FLOOR, Figure, done, figure, in_turns, most_held, script
 from single import NOW, Tried, agreed
 
 ONE: Final = "bulk, one process"
 TWO: Final = "bulk, two processes"
+LINES: Final = "lines of a file"
+BURNER: Final = "one burner"
+BURNERS: Final = "two burners"
 ONE_GOAL: Final = 1.5
 TWO_GOAL: Final = 0.75
 """Of our own one, where a second core is really there."""
@@ -40,4 +44,130 @@ data = open(sys.argv[1], "rb").read()
 for _ in range(int(sys.argv[2])):
     orjson.dumps(orjson.loads(data))
 """
-_START: Final = "import subprocess, sys; p = [subprocess.Popen(sys.argv[1:]) for _ in range(2)]; sys.exit(any([q.wait() for q in p]))"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """
+    What the processes of one run held at most.
+
+    Attributes:
+        each: Bytes, the largest first; empty where the system doesn't tell.
+        goal: Bytes that each may hold; None where there is no aim.
+    """
+
+    subject: str
+    documents: int
+    each: tuple[int, ...]
+    goal: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """
+    What was measured on many documents.
+
+    Attributes:
+        figures: For each document, against the floor.
+        second_core: How much of two cores two burners get, from 1 to 2: the median of the rounds.
+        two: Two processes against our own one.
+        slower: DuckDB on one thread against our one process.
+    """
+
+    documents: int
+    figures: tuple[Figure, ...]
+    tried: tuple[Tried, ...]
+    held: tuple[Held, ...]
+    second_core: float
+    two: Figure
+    slower: Figure | None
+
+
+def bulk(source: Path, target: Path, workers: int) -> list[str]:
+    """Return the words that decide the lines of *source*; the consent lies beside it."""
+    consent = source.with_name("consent.json")
+    consent.write_text(json.dumps(agreed()[1].to_data()), encoding="utf-8")
+    given = ["--workspace", "registered", "--consent", str(consent), "--at", NOW.isoformat()]
+    return [*script("rc-stats"), "bulk", str(source), "-o", str(target), *given, "--workers", str(workers)]
+
+
+def floor(source: Path, target: Path) -> list[str]:
+    """Return the words that parse and write each line of *source*, and nothing else."""
+    return [sys.executable, "-c", _FLOOR_PROGRAM, str(source), str(target)]
+
+
+def burners(folder: Path, times: int) -> dict[str, Callable[[], object]]:
+    """Return what shows how much a second core is worth: one process that only reckons, and two at once."""
+    data = folder / "document.json"
+    data.write_bytes(compact(SAMPLE))
+    command = [sys.executable, "-c", _BURN_PROGRAM, str(data), str(times)]
+
+    def two() -> None:
+        running = [subprocess.Popen(command, stdin=subprocess.DEVNULL) for _ in range(2)]
+        codes = [one.wait() for one in running]
+        if any(codes):
+            raise RuntimeError("A burner failed.")
+
+    return {BURNER: partial(done, command), BURNERS: two}
+
+
+def payloads_in(path: Path) -> int:
+    """Return how many lines *path* has."""
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
+
+
+def measure(folder: Path, documents: int, rounds: int) -> Many:
+    """
+    Measure over *documents* lines, from the start of each process to its end.
+
+    What takes ten times as long as the others gets fewer lines; all times are for one document.
+    """
+    source, few = write_lines(folder / "many.jsonl", documents), write_lines(folder / "few.jsonl", -(-documents // 20))
+    target = folder / "out.jsonl"
+    commands = {FLOOR: floor(source, target), ONE: bulk(source, target, 1), TWO: bulk(source, target, 2)}
+    there = [rival for rival in rivals.many() if rival.is_installed]
+    lines = {rival.name: few if rival.name == rivals.JQ else source for rival in there}
+    commands |= {name: rivals.command(name, lines[name], target) for name in lines}
+    sizes = {name: payloads_in(lines.get(name, source)) for name in commands}
+    for name in (ONE, TWO):
+        done(commands[name])
+        if payloads_in(target) != documents:
+            print(f"{name} did not clear every line; the figures mean nothing.", file=sys.stderr)
+    calls: dict[str, Callable[[], object]] = {name: partial(done, command) for name, command in commands.items()}
+    taken = in_turns(calls | burners(folder, documents), rounds)
+    second_core = median(2 * one / two for one, two in zip(taken[BURNER], taken[BURNERS], strict=True))
+    own = {name: [seconds / size for seconds in taken[name]] for name, size in sizes.items()}
+    tried = [
+        Tried(
+            rival,
+            figure(LINES, rival.name, own[rival.name], own[FLOOR]) if rival in there else None,
+            tuple(_tried(rival, folder)) if rival in there else (),
+        )
+        for rival in rivals.many()
+    ]
+    held = []
+    for number in (-(-documents // 8), documents):
+        part = write_lines(folder / f"part-{number}.jsonl", number)
+        held.append(Held(FLOOR, number, tuple(most_held(floor(part, target)))))
+        held.append(Held(ONE, number, tuple(most_held(bulk(part, target, 1))), HELD_GOAL))
+        held.append(Held(TWO, number, tuple(most_held(bulk(part, target, 2))), HELD_GOAL))
+        if rivals.DUCKDB in lines:
+            command = rivals.command(rivals.DUCKDB, part, target)
+            held.append(Held(rivals.DUCKDB, number, tuple(most_held(command))))
+    return Many(
+        documents,
+        (figure(LINES, ONE, own[ONE], own[FLOOR], ONE_GOAL), figure(LINES, TWO, own[TWO], own[FLOOR])),
+        tuple(tried),
+        tuple(held),
+        second_core,
+        figure(LINES, "two processes against one", own[TWO], own[ONE], TWO_GOAL),
+        figure(LINES, rivals.DUCKDB, own[rivals.DUCKDB], own[ONE]) if rivals.DUCKDB in own else None,
+    )
+
+
+def _tried(rival: rivals.Rival, folder: Path) -> list[str]:
+    source, target = folder / "probe.jsonl", folder / "probe.out.jsonl"
+    source.write_bytes(rivals.probe() + b"\n")
+    done(rivals.command(rival.name, source, target))
+    return rivals.faults(target.read_bytes())

@@ -30,7 +30,6 @@ class Figure:
         ratio: Median of the ratios of the rounds.
         low, high: Their quartiles.
         goal: The ratio that is aimed at; None where there is no aim.
-        note: What has to be known to read it.
     """
 
     subject: str
@@ -41,7 +40,6 @@ class Figure:
     low: float
     high: float
     goal: float | None = None
-    note: str = ""
 
 
 def seconds_of(call: Callable[[], object], times: int = 1) -> float:
@@ -73,12 +71,12 @@ def in_turns(
 
 
 def figure(
-    subject: str, variant: str, own: Sequence[float], floor: Sequence[float], goal: float | None = None, note: str = ""
+    subject: str, variant: str, own: Sequence[float], floor: Sequence[float], goal: float | None = None
 ) -> Figure:
     """Return the figure of *own* times against the *floor* of the same rounds."""
     ratios = [one / other for one, other in zip(own, floor, strict=True)]
     low, middle, high = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
-    return Figure(subject, variant, median(floor), median(own), middle, low, high, goal, note)
+    return Figure(subject, variant, median(floor), median(own), middle, low, high, goal)
 
 
 def table(title: str, floor: str, figures: Sequence[Figure], *, unit: str, factor: float) -> str:
@@ -91,7 +89,7 @@ def table(title: str, floor: str, figures: Sequence[Figure], *, unit: str, facto
         aim = f"<= {one.goal:g}" if one.goal is not None else ""
         name, floor_time, time = f"{one.subject}, {one.variant}", one.floor_seconds * factor, one.seconds * factor
         spread = f"{one.low:6.2f} - {one.high:<6.2f}"
-        row = f"{name:{width}}  {floor_time:18.1f}  {time:10.1f}  {one.ratio:6.2f}  {spread}  {aim:7}  {one.note}"
+        row = f"{name:{width}}  {floor_time:18.1f}  {time:10.1f}  {one.ratio:6.2f}  {spread}  {aim}"
         lines.append(row.rstrip())
     return "\n".join(lines)
 
@@ -123,7 +121,10 @@ def held_by(process: int) -> dict[int, int]:
         children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()
     except OSError:
         return {}
-    found = {process: int(line.split()[1]) * _KIB for line in status.splitlines() if line.startswith("VmHWM")}
+    found = {}
+    for line in status.splitlines():
+        if line.startswith("VmHWM"):
+            found[process] = int(line.split()[1]) * _KIB
     for child in children:
         found |= held_by(int(child))
     return found

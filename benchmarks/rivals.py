@@ -1,10 +1,9 @@
 """
-What else could be taken for the job: each does as much of it as it can, on the catalogue's leaves, by its own means.
+What else could be taken for the job: each does as much of it as it can, by its own means, on the catalogue's leaves.
 
-They get less to do than rc-stats does: flags, counts within bounds and rounded, words of closed lists, versions. No dates,
-no figures of people, no gate. What each makes of a document that tempts it is tried out, see :func:`faults`.
-
-As a script it runs one of them over lines: ``rivals.py NAME SOURCE TARGET``.
+They get less to do than rc-stats does: flags, counts within bounds and rounded, words of closed lists, versions. No
+dates, no rules for small numbers, no gate. What each makes of a document that tempts it is tried out, see
+:func:`faults`. As a script it runs one of them over lines: ``rivals.py NAME SOURCE TARGET``.
 """
 
 from __future__ import annotations
@@ -164,7 +163,8 @@ def validator() -> Clear:
 def jq_program(inner: Tree) -> str:
     """Return the program for jq: an object with every leaf checked, and without those that are not there."""
     helpers = """
-def count($low; $high; $step): if type == "number" and . == floor and . >= $low and . <= $high then . - . % $step else null end;
+def count($low; $high; $step):
+  if type == "number" and . == floor and . >= $low and . <= $high then . - . % $step else null end;
 def flag: if type == "boolean" then . else null end;
 def word($words): if type != "string" then null elif $words[.] then . else "other" end;
 def version: if type == "string" then ([match("^[0-9]{1,2}\\\\.[0-9]{1,3}").string][0]) else null end;
