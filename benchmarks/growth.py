@@ -40,9 +40,12 @@ class Growth:
 
 
 def in_floors(taken: Sequence[Mapping[str, Sequence[float]]], names: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    """Return the medians of the seconds *taken* at each size, in floors of the smallest."""
-    unit = median(taken[0][FLOOR])
-    return {name: tuple(median(at[name]) / unit for at in taken) for name in names}
+    """Return the seconds *taken* at each size in floors of the smallest: the median of the rounds."""
+    unit = taken[0][FLOOR]
+    return {
+        name: tuple(median(one / other for one, other in zip(at[name], unit, strict=True)) for at in taken)
+        for name in names
+    }
 
 
 def documents(*, is_small: bool) -> dict[str, dict[int, bytes]]:

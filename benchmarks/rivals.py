@@ -31,9 +31,17 @@ DUCKDB: Final = "DuckDB, typed, 1 thread"
 JQ: Final = "jq, allowlist and checks"
 
 CANARY: Final = "canary-in-an-unknown-key"
+UNLISTED: Final = "canary-in-a-known-key"
 _VERSION: Final = re.compile(r"[0-9]{1,2}\.[0-9]{1,3}")
-_PROBES: Final[Mapping[str, Any]] = {"totalUsers": 1237, "totalRooms": False, "totalChannels": "12"}
-"""Counts, of which the first is fine and the others are none."""
+_GOOD: Final = 1237
+"""How many users there are."""
+
+_WRONG: Final[Mapping[str, Any]] = {
+    "totalRooms": False,
+    "totalChannels": "12",
+    "allowUnsafeQueryAndFieldsApiParamsEnabled": "true",
+}
+"""Values of a wrong type: for two counts, and for a flag."""
 
 _PEOPLE: Final = 37
 """How many people sign in by SAML: a figure that leaves rounded, if at all."""
@@ -314,8 +322,8 @@ def over_lines(name: str, source: Path, target: Path) -> None:
 
 
 def probe() -> bytes:
-    """Return a document that tempts: an unknown key, a flag and a text for counts, an exact figure of people."""
-    document = {**real(), **_PROBES, "unknownKey": {"inner": CANARY}}
+    """Return a document that tempts: what is unknown, wrong types, an exact figure of people."""
+    document = {**real(), "totalUsers": _GOOD, **_WRONG, "fileStoreType": UNLISTED, "unknownKey": {"inner": CANARY}}
     document["services"]["saml"]["users"] = _PEOPLE
     return orjson.dumps(document)
 
@@ -326,12 +334,16 @@ def faults(cleared: bytes) -> list[str]:
     found = []
     if CANARY.encode() in cleared:
         found.append("unknown keys pass")
-    if left.get("totalRooms") is not None or left.get("totalChannels") is not None:
-        is_coerced = type(left.get("totalRooms")) is int or type(left.get("totalChannels")) is int
-        found.append("coerces types" if is_coerced else "wrong types pass")
+    if UNLISTED.encode() in cleared:
+        found.append("unlisted words pass")
+    wrong = {key: left[key] for key in _WRONG if left.get(key) is not None}
+    if any(value == _WRONG[key] and type(value) is type(_WRONG[key]) for key, value in wrong.items()):
+        found.append("wrong types pass")
+    elif wrong:
+        found.append("coerces types")
     if ((left.get("services") or {}).get("saml") or {}).get("users") == _PEOPLE:
         found.append("people are not rounded")
-    if left.get("totalUsers") != _PROBES["totalUsers"]:
+    if left.get("totalUsers") != _GOOD:
         found.append("loses good values")
     return found
 

@@ -163,9 +163,13 @@ def test_the_job_has_no_faults() -> None:
     [
         ({"unknownKey": {"inner": rivals.CANARY}}, "unknown keys pass"),
         ({"anything": rivals.CANARY}, "unknown keys pass"),
+        ({"fileStoreType": rivals.UNLISTED}, "unlisted words pass"),
         ({"totalRooms": 0}, "coerces types"),
         ({"totalChannels": 12}, "coerces types"),
         ({"totalRooms": False}, "wrong types pass"),
+        ({"totalChannels": "12"}, "wrong types pass"),
+        ({"allowUnsafeQueryAndFieldsApiParamsEnabled": "true"}, "wrong types pass"),
+        ({"allowUnsafeQueryAndFieldsApiParamsEnabled": True}, "coerces types"),
         ({"services": {"saml": {"users": 37}}}, "people are not rounded"),
         ({"totalUsers": None}, "loses good values"),
     ],
@@ -201,7 +205,7 @@ TREE: rivals.Tree = {
 
 def test_a_tree_of_leaves() -> None:
     """Leaves lie where their paths say, and one inside another leaf is left out."""
-    every = [rivals.Leaf(("a", "b"), "flag"), rivals.Leaf(("a",), "flag"), rivals.Leaf(("a", "b", "c"), "flag")]
+    every = [rivals.Leaf(tuple(path), "flag") for path in ("ab", "a", "abc", "abcd")]
     assert rivals.tree(every) == {"a": {"b": every[0]}}
 
 
@@ -211,6 +215,8 @@ def test_pruning() -> None:
     assert rivals.pruned(document, TREE, set()) == {"a": 1, "b": {"c": True, "d": "y"}}
     assert rivals.pruned(document, TREE, {("b", "d"), ("a",)}) == {"b": {"c": True}}
     assert rivals.pruned(document, TREE, {("b",)}) == {"a": 1}
+    deep = {"a": {"b": {"c": 1, "d": 2}}}
+    assert rivals.pruned(deep, deep, {("a", "b", "c"), ("b", "d"), ("d",)}) == {"a": {"b": {"d": 2}}}
 
 
 def test_rivals_of_one_document() -> None:
@@ -220,7 +226,9 @@ def test_rivals_of_one_document() -> None:
             assert rival.make is not None
             found = set(rivals.faults(rival.make()(rivals.probe())))
             assert "loses good values" not in found
-            assert rival.does_the_job == (not {"unknown keys pass", "wrong types pass", "coerces types"} & found)
+            assert rival.does_the_job == (
+                not {"unknown keys pass", "unlisted words pass", "wrong types pass", "coerces types"} & found
+            )
 
 
 def test_rivals_of_many(tmp_path: Path) -> None:
@@ -290,8 +298,11 @@ def test_a_start_that_was_not_measured() -> None:
 
 
 def test_growth_is_in_floors_of_the_smallest() -> None:
-    """Costs at every size are told in one unit: the floor of the smallest size."""
-    taken = [{"floor": [2.0, 2.0, 9.0], "own": [4.0]}, {"floor": [20.0], "own": [30.0]}]
+    """Costs at every size are told in one unit, the floor of the smallest size in the same round."""
+    taken = [
+        {"floor": [2.0, 20.0, 2.0], "own": [4.0, 40.0, 9.0]},
+        {"floor": [20.0, 200.0, 90.0], "own": [30.0, 100.0, 40.0]},
+    ]
     assert growth.in_floors(taken, ["floor", "own"]) == {"floor": (1.0, 10.0), "own": (2.0, 15.0)}
 
 
