@@ -39,9 +39,10 @@ _GOOD: Final = 1237
 _WRONG: Final[Mapping[str, Any]] = {
     "totalRooms": False,
     "totalChannels": "12",
+    "totalDirect": 1.5,
     "allowUnsafeQueryAndFieldsApiParamsEnabled": "true",
 }
-"""Values of a wrong type: for two counts, and for a flag."""
+"""Values of a wrong type: for counts, and for a flag."""
 
 _PEOPLE: Final = 37
 """How many people sign in by SAML: a figure that leaves rounded, if at all."""
