@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from time import process_time
 from typing import Any, Final
 
 import orjson
@@ -92,7 +93,7 @@ def together(calls: Mapping[str, Calls], rounds: int, block_seconds: float) -> d
     while rounds > 0:
         for subject, own in calls.items():
             # As many at a time as there are candidates, so that each comes first once.
-            for name, seconds in in_turns(own, min(rounds, turn), times[subject]).items():
+            for name, seconds in in_turns(own, min(rounds, turn), times[subject], process_time).items():
                 taken[subject][name] += seconds
         rounds -= turn
     return taken

@@ -308,8 +308,8 @@ def test_growth_is_in_floors_of_the_smallest() -> None:
 
 def test_scales() -> None:
     """Equal factors are equal ways on a scale, its ends are powers of ten, and one value alone has a scale too."""
-    scale = chart.Scale([3, 5_000], 0, 400)
-    assert scale.ticks == [1, 10, 100, 1_000, 10_000]
+    scale = chart.Scale([30, 50_000], 0, 400)
+    assert scale.ticks == [10, 100, 1_000, 10_000, 100_000]
     assert [scale(tick) for tick in scale.ticks] == [0, 100, 200, 300, 400]
     assert chart.Scale([10], 0, 1).ticks == [10, 100]
     assert [chart.told(tick) for tick in (0.1, 1.0, 100.0, 10_000.0, 1e7)] == ["0.1", "1", "100", "10 k", "10 M"]
