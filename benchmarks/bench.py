@@ -178,24 +178,25 @@ def measure(effort: Effort, json_file: Path | None, *, is_written: bool) -> None
     print(f"\n{of_work(counted)}")
     with said("rivals"):
         tried, nearest = single.measure_rivals(-(-effort.rounds // 3), effort.block_seconds)
-    with tempfile.TemporaryDirectory() as name, said("starts"):
-        starts, installed = starting.measure(Path(name), effort.starts)
-    timed(starts, f"From start to end of a process: {installed.how}", "bare Python", "ms")
-    with tempfile.TemporaryDirectory() as name, said("many documents"):
-        measured = many.measure(Path(name), effort.documents, effort.runs)
-    timed(
-        measured.figures, f"{effort.documents} lines of a file, for one; with the start of the process", "orjson, lines"
-    )
+    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory() as name:
+        installed, folder = starting.install(Path(home)), Path(name)
+        with said("starts"):
+            starts = starting.measure(installed, effort.starts)
+        timed(starts, f"From start to end of a process: {installed.how}", "bare Python", "ms")
+        with said("many documents"):
+            measured = many.measure(installed, folder, effort.documents, effort.runs)
+        lines = f"{effort.documents} lines of a file, for one; with the start of the process"
+        timed(measured.figures, lines, "orjson, lines")
+        with said("growth"):
+            grown = [
+                *growth.measure_documents(max(1, effort.rounds // 10), effort.block_seconds, is_small=effort.is_small),
+                growth.measure_files(installed, folder, effort.numbers, effort.runs),
+            ]
     timed([one for one in (measured.two, measured.slower) if one], "The same", "bulk in one process")
     print(f"Two burners at once get {measured.second_core:.2f} times as much done as one: what a second core is worth.")
     print(f"\n{of_memory(measured)}")
     tried = [*tried, *measured.tried]
     print(f"\n{of_rivals(tried)}")
-    with tempfile.TemporaryDirectory() as name, said("growth"):
-        grown = [
-            *growth.measure_documents(max(1, effort.rounds // 10), effort.block_seconds, is_small=effort.is_small),
-            growth.measure_files(Path(name), effort.numbers, effort.runs),
-        ]
     print(f"\n{of_growth(grown)}")
     reached = [
         *aims.of_one(orders, nearest),

@@ -15,6 +15,7 @@ from documents import leaves, real, unknown_keys, unknown_value, with_leaves, wr
 from many import ONE, bulk, floor
 from measuring import FLOOR, done, in_turns
 from single import WITH, WITHOUT, together, ways
+from starting import Installed
 
 BYTES: Final = "size of the document"
 LEAVES: Final = "leaves that the catalogue knows"
@@ -76,15 +77,18 @@ def measure_documents(rounds: int, block_seconds: float, *, is_small: bool = Fal
     return grown
 
 
-def measure_files(folder: Path, numbers: Sequence[int], rounds: int) -> Growth:
+def measure_files(installed: Installed, folder: Path, numbers: Sequence[int], rounds: int) -> Growth:
     """Measure files of ever more documents, from start to end of a process."""
     target = folder / "out.jsonl"
     taken: list[dict[str, list[float]]] = [{FLOOR: [], ONE: []} for _ in numbers]
     sources = [write_lines(folder / f"grown-{number}.jsonl", number) for number in numbers]
     for _ in range(rounds):
         for source, own in zip(sources, taken, strict=True):
-            commands = {FLOOR: floor(source, target), ONE: bulk(source, target, 1)}
-            calls = {name: partial(done, command) for name, command in commands.items()}
+            commands = {FLOOR: floor(source, target), ONE: bulk(installed, source, target, 1)}
+            calls = {
+                name: partial(done, command, installed.environment if name == ONE else None)
+                for name, command in commands.items()
+            }
             for name, seconds in in_turns(calls, 1).items():
                 own[name] += seconds
     return Growth(DOCUMENTS, tuple(numbers), in_floors(taken, (FLOOR, ONE)))

@@ -14,8 +14,9 @@ from typing import Final
 
 import rivals
 from documents import SAMPLE, compact, write_lines
-from measuring import FLOOR, Figure, done, figure, in_turns, most_held, script
+from measuring import FLOOR, Figure, done, figure, in_turns, most_held
 from single import NOW, Tried, agreed
+from starting import Installed
 
 ONE: Final = "bulk, one process"
 TWO: Final = "bulk, two processes"
@@ -83,12 +84,12 @@ class Many:
     slower: Figure | None
 
 
-def bulk(source: Path, target: Path, workers: int) -> list[str]:
+def bulk(installed: Installed, source: Path, target: Path, workers: int) -> list[str]:
     """Return the words that decide the lines of *source*; the consent lies beside it."""
     consent = source.with_name("consent.json")
     consent.write_text(json.dumps(agreed()[1].to_data()), encoding="utf-8")
     given = ["--workspace", "registered", "--consent", str(consent), "--at", NOW.isoformat()]
-    return [*script("rc-stats"), "bulk", str(source), "-o", str(target), *given, "--workers", str(workers)]
+    return [*installed.words, "bulk", str(source), "-o", str(target), *given, "--workers", str(workers)]
 
 
 def floor(source: Path, target: Path) -> list[str]:
@@ -117,7 +118,7 @@ def payloads_in(path: Path) -> int:
         return sum(1 for _ in file)
 
 
-def measure(folder: Path, documents: int, rounds: int) -> Many:
+def measure(installed: Installed, folder: Path, documents: int, rounds: int) -> Many:
     """
     Measure over *documents* lines, from the start of each process to its end.
 
@@ -125,16 +126,23 @@ def measure(folder: Path, documents: int, rounds: int) -> Many:
     """
     source, few = write_lines(folder / "many.jsonl", documents), write_lines(folder / "few.jsonl", -(-documents // 20))
     target = folder / "out.jsonl"
-    commands = {FLOOR: floor(source, target), ONE: bulk(source, target, 1), TWO: bulk(source, target, 2)}
+    commands = {
+        FLOOR: floor(source, target),
+        ONE: bulk(installed, source, target, 1),
+        TWO: bulk(installed, source, target, 2),
+    }
     there = [rival for rival in rivals.many() if rival.is_installed]
     lines = {rival.name: few if rival.name == rivals.JQ else source for rival in there}
     commands |= {name: rivals.command(name, lines[name], target) for name in lines}
     sizes = {name: payloads_in(lines.get(name, source)) for name in commands}
     for name in (ONE, TWO):
-        done(commands[name])
+        done(commands[name], installed.environment)
         if payloads_in(target) != documents:
             print(f"{name} did not clear every line; the figures mean nothing.", file=sys.stderr)
-    calls: dict[str, Callable[[], object]] = {name: partial(done, command) for name, command in commands.items()}
+    calls: dict[str, Callable[[], object]] = {
+        name: partial(done, command, installed.environment if name in (ONE, TWO) else None)
+        for name, command in commands.items()
+    }
     taken = in_turns(calls | burners(folder, documents), rounds)
     second_core = median(2 * one / two for one, two in zip(taken[BURNER], taken[BURNERS], strict=True))
     own = {name: [seconds / size for seconds in taken[name]] for name, size in sizes.items()}
@@ -150,8 +158,12 @@ def measure(folder: Path, documents: int, rounds: int) -> Many:
     for number in (-(-documents // 8), documents):
         part = write_lines(folder / f"part-{number}.jsonl", number)
         held.append(Held(FLOOR, number, tuple(most_held(floor(part, target)))))
-        held.append(Held(ONE, number, tuple(most_held(bulk(part, target, 1))), HELD_GOAL))
-        held.append(Held(TWO, number, tuple(most_held(bulk(part, target, 2))), HELD_GOAL))
+        held.append(
+            Held(ONE, number, tuple(most_held(bulk(installed, part, target, 1), installed.environment)), HELD_GOAL)
+        )
+        held.append(
+            Held(TWO, number, tuple(most_held(bulk(installed, part, target, 2), installed.environment)), HELD_GOAL)
+        )
         if rivals.DUCKDB in lines:
             command = rivals.command(rivals.DUCKDB, part, target)
             held.append(Held(rivals.DUCKDB, number, tuple(most_held(command))))

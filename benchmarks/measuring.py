@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,14 +106,14 @@ def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None 
     ).returncode
 
 
-def done(command: Sequence[str | Path]) -> None:
+def done(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> None:
     """
     Run *command* to its end.
 
     Raises:
         RuntimeError: It failed: its time would mean nothing.
     """
-    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=environment)
     if ended.returncode:
         told = ended.stderr.decode(errors="replace").strip().splitlines()
         raise RuntimeError(f"{Path(command[0]).name} ended with exit code {ended.returncode}: {(told or [''])[-1]}")
@@ -137,7 +135,7 @@ def held_by(process: int) -> dict[int, int]:
     return found
 
 
-def most_held(command: Sequence[str | Path]) -> list[int]:
+def most_held(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> list[int]:
     """
     Run *command* and return the most bytes that each of its processes has held, the largest first.
 
@@ -146,7 +144,7 @@ def most_held(command: Sequence[str | Path]) -> list[int]:
     """
     held: dict[int, int] = {}
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
     ) as running:
         while running.poll() is None:
             for process, most in held_by(running.pid).items():
@@ -155,9 +153,3 @@ def most_held(command: Sequence[str | Path]) -> list[int]:
     if running.returncode:
         raise RuntimeError(f"{Path(command[0]).name} ended with exit code {running.returncode}.")
     return sorted(held.values(), reverse=True)
-
-
-def script(name: str) -> list[str]:
-    """Return the words that start a console script of this environment, or the module of the package without one."""
-    path = Path(sys.executable).with_name(f"{name}.exe" if os.name == "nt" else name)
-    return [str(path)] if path.exists() else [sys.executable, "-m", name.replace("-", "_")]

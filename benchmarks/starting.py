@@ -41,6 +41,17 @@ class Installed:
     is_wheel: bool
 
     @property
+    def environment(self) -> dict[str, str]:
+        """What processes of it are started with: nothing that would change what Python finds, or keeps."""
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        return plain if self.is_wheel else dict(os.environ)
+
+    @property
+    def words(self) -> list[str]:
+        """What the command is called by."""
+        return [str(self.script)] if self.script.exists() else [str(self.python), "-m", "rc_stats"]
+
+    @property
     def script(self) -> Path:
         """The command beside the interpreter."""
         return self.python.with_name("rc-stats.exe" if os.name == "nt" else "rc-stats")
@@ -102,12 +113,10 @@ def commands(installed: Installed) -> dict[str, list[str]]:
     return found
 
 
-def measure(folder: Path, rounds: int) -> tuple[list[Figure], Installed]:
-    """Measure how long a process takes from its start to its end, and say of what."""
-    installed = install(folder)
+def measure(installed: Installed, rounds: int) -> list[Figure]:
+    """Measure how long a process takes from its start to its end."""
     chosen = commands(installed)
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    environment = plain if installed.is_wheel else dict(os.environ)
+    environment = installed.environment
     calls: dict[str, Callable[[], object]] = {}
     for name, command in chosen.items():
         # The first run also fills the caches. A preview that shows a closed gate is a preview: exit code 3.
@@ -118,4 +127,4 @@ def measure(folder: Path, rounds: int) -> tuple[list[Figure], Installed]:
             calls[name] = lambda command=command: run(command, environment=environment)  # type: ignore[misc]
     taken = in_turns(calls, rounds)
     floor = taken.pop(BARE)
-    return [figure(name, "process", own, floor, GOALS.get(name)) for name, own in taken.items()], installed
+    return [figure(name, "process", own, floor, GOALS.get(name)) for name, own in taken.items()]

@@ -88,7 +88,8 @@ def test_lines_are_cleared_each(tmp_path: Path) -> None:
     lines = source.read_bytes().splitlines()
     assert len(lines) == 130
     assert len(set(lines)) == 64
-    measuring.done(many.bulk(source, tmp_path / "out.jsonl", 1))
+    here = starting.Installed(Path(sys.executable), "as the tests are run", is_wheel=False)
+    measuring.done(many.bulk(here, source, tmp_path / "out.jsonl", 1), here.environment)
     payloads = (tmp_path / "out.jsonl").read_bytes().splitlines()
     assert len(payloads) == many.payloads_in(tmp_path / "out.jsonl") == 130
     assert orjson.loads(payloads[0])["statistics"] == orjson.loads(single.body(lines[0]))["statistics"]
