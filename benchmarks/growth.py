@@ -13,7 +13,7 @@ import orjson
 
 from documents import leaves, real, unknown_keys, unknown_value, with_leaves, write_lines
 from many import ONE, bulk, floor
-from measuring import FLOOR, done, in_turns
+from measuring import FLOOR, done, in_turns, work_of_children
 from single import WITH, WITHOUT, together, ways
 from starting import Installed
 
@@ -89,6 +89,6 @@ def measure_files(installed: Installed, folder: Path, numbers: Sequence[int], ro
                 name: partial(done, command, installed.environment if name == ONE else None)
                 for name, command in commands.items()
             }
-            for name, seconds in in_turns(calls, 1).items():
+            for name, seconds in in_turns(calls, 1, clock=work_of_children).items():
                 own[name] += seconds
     return Growth(DOCUMENTS, tuple(numbers), in_floors(taken, (FLOOR, ONE)))

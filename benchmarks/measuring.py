@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from time import perf_counter, process_time, sleep
 from typing import Final
 
 FLOOR: Final = "floor"
+if sys.platform != "win32":
+    import resource
+
 _KIB: Final = 1024
 _GLANCE_SECONDS: Final = 0.01
 """How often memory is looked at. What is read is a high-water mark, so only the last moments can be missed."""
@@ -42,6 +46,13 @@ class Figure:
 
 Clock = Callable[[], float]
 """Seconds since some moment: on the wall, or of this process at work, which leaves out waiting for others."""
+
+
+def work_of_children() -> float:
+    """Return the seconds that ended processes of this one were at work, those that they started included."""
+    if sys.platform == "win32":
+        return perf_counter()  # it isn't told there
+    return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
 
 def seconds_of(call: Callable[[], object], times: int = 1, clock: Clock = perf_counter) -> float:
