@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOOK := $(VENV)/.look
 READY := $(VENV)/.ready
 
-.PHONY: help preview test check coverage audit crash compile docs docs-metrics pictures bench bench-smoke mutants clean
+.PHONY: help preview test check coverage audit bulk-large crash compile docs docs-metrics pictures bench bench-docs bench-rivals bench-smoke mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ audit: $(READY) ## Attack the payloads of many random workspaces
 crash: $(READY) ## Kill, stop and race the reporter at every instant (a sample of them is part of the suite)
 	RCSTATS_TEST_CRASHES=1 $(BIN)/python -m pytest --numprocesses auto tests/test_crashes.py tests/test_machine.py
 
+bulk-large: $(READY) ## Decide two million lines in a small memory; fewer: RCSTATS_TEST_LINES=100000
+	cd tests && ../$(BIN)/python -m pytest long_bulk.py --quiet --capture=no
+
 compile: $(READY) ## Compile the reviewed TOML of catalogue and policy
 	$(BIN)/python -m rc_stats.authoring
 
@@ -62,8 +65,16 @@ pictures: $(READY) ## Make the pictures of README and documentation; needs chrom
 bench-smoke: $(READY) ## Run each benchmark once, so that they can't rot
 	$(BIN)/python benchmarks/bench.py --smoke
 
-bench: $(READY) ## Measure speed as ratios to a floor of the same run
-	$(BIN)/python benchmarks/bench.py
+bench: $(READY) ## Measure speed and memory, as ratios to a floor of the same run
+	$(BIN)/python benchmarks/bench.py --json benchmarks/bench.json
+
+bench-rivals: $(READY) ## The same with all rivals, which are installed first; jq comes with the system
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python benchmarks/bench.py --json benchmarks/bench.json
+
+bench-docs: $(READY) ## The same, and write tables and chart into docs/performance.md
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python benchmarks/bench.py --json benchmarks/bench.json --write-docs
 
 mutants: $(READY) ## Mutation testing of gate and operators
 	HYPOTHESIS_PROFILE=mutation $(BIN)/mutmut run

@@ -96,8 +96,11 @@ def test_two_million_lines_in_a_small_memory(source: str, workers: int, tmp_path
         held = max([held, *resident(running.pid)])
         time.sleep(0.05)
     assert running.returncode == 0
-    assert 0 < held <= RESIDENT_KIB
     digest, lines = wanted()
+    limits = f"of {RESIDENT_KIB / 1024:.0f}, with {ADDRESS_SPACE / 1024**2:.0f} MiB to map"
+    sys.stderr.write(
+        f"\n{source}, {workers} at work: {lines} lines decided; at most {held / 1024:.1f} MiB held {limits}\n"
+    )
     with out.open("rb") as file:
         assert hashlib.file_digest(file, "sha256").hexdigest() == digest
     last = b""
@@ -106,3 +109,4 @@ def test_two_million_lines_in_a_small_memory(source: str, workers: int, tmp_path
             pass
     assert number == lines
     assert last.startswith(b'{"input":1,"line":%d,' % (TIMES * len(LINES)))
+    assert 0 < held <= RESIDENT_KIB
