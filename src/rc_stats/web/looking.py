@@ -158,7 +158,7 @@ def overview_of(reporter: Reporter) -> Overview:
         changed=_metrics(offer, "changed"),
         removed=_metrics(offer, "removed"),
         sendable=None if prepared is None else prepared.payload,
-        is_kept=prepared is not None and prepared.is_kept,
+        is_kept=prepared is not None and prepared.is_kept and prepared.payload is not None,
         ended=status.period if prepared is not None and prepared.ended and not status.decision.closing else "",
         facts=tuple(_facts(status)),
         earliest=status.at.date() + timedelta(days=1),
