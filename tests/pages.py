@@ -290,8 +290,9 @@ class Browser:
         return Seen(response.text)
 
     def form(self, name: str, page: str = "") -> dict[str, list[str]]:
-        """Return the fields of a form as *page* shows it."""
-        return {field: list(values) for field, values in self.see(page).forms[name].items()}
+        """Return the fields of a form as *page* shows it; of the boxes of a first yes, which come empty, two ticked."""
+        shown = {field: list(values) for field, values in self.see(page).forms[name].items()}
+        return {"scope": ["usage", "app"], **shown} if name == "opt-in" else shown
 
     def post(self, name: str, fields: Mapping[str, Any], headers: Mapping[str, str] = FROM_HERE) -> Response:
         """Send fields."""

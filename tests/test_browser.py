@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
+from collector import reply
 from pages import DAY, NAME, NOW, Desk, desk, let_in, served, small
 from rc_stats.outcome import Verdict
 from rc_stats.web import admin_app
@@ -136,12 +138,21 @@ def lived(books: Desk) -> None:
 # The whole way -------------------------------------------------------------------------------------------------------
 
 
+def agree(page: Page) -> None:
+    """Tick what is usual and say yes."""
+    for name in ("Usage", "Apps"):
+        page.get_by_role("checkbox", name=name).check()
+    page.get_by_role("button", name="Turn sharing on").click()
+
+
 def go_the_whole_way(books: Desk, page: Page) -> None:
     """Turn sharing on, see what would be sent, send, see it in the history, export, turn it off, see it refused."""
     expect(page.get_by_role("heading", level=1)).to_have_text(
         "Nothing would be sent: nobody has agreed to share statistics."
     )
     page.get_by_role("button", name="Turn sharing on").click()
+    expect(page.get_by_role("alert")).to_have_text("Nothing was changed: tick what may be shared first.")
+    agree(page)
     expect(page.get_by_role("status")).to_have_text("Sharing is on. Documents made from now on count.")
     expect(page.get_by_role("heading", level=1)).to_contain_text("the document was made before the admin agreed")
     books.now += DAY
@@ -226,7 +237,6 @@ def test_by_keyboard_alone(books: Desk, opens: Opens) -> None:
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
     tab_to(page, "scope")
-    page.keyboard.press("Tab")
     page.keyboard.press("Space")
     assert [box.is_checked() for box in page.get_by_role("checkbox").all()] == [True, False, False]
     tab_to(page, "Turn sharing on")
@@ -306,8 +316,33 @@ def test_every_page_can_be_used_by_all(books: Desk, opens: Opens, look: str, scr
     look_at("open", "")
     books.reporter.opt_out(until=books.now + DAY)
     look_at("paused", "")
+    books.reporter.opt_in()
+    books.now += DAY
+    books.collector.then(reply(503), reply(503))
+    books.reporter.send_once()
+    books.fault = ValueError("gone")
+    look_at("kept", "", "preview")
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor").removeprefix("rgb(").removesuffix(")")
     assert (sum(map(int, dark.split(","))) < 150) == (look == "dark")
+
+
+@pytest.mark.parametrize("width", [320, 360, 1100])
+def test_yes_and_no_weigh_the_same(opens: Opens, width: int) -> None:
+    """Yes and no look alike, are of one height, keep a distance from each other, and no box is ticked beforehand."""
+    page = opens(viewport={"width": width, "height": 740})
+    assert page.get_by_role("checkbox", checked=True).count() == 0
+    yes, no = page.get_by_role("button", name="Turn sharing on"), page.get_by_role("button", name="No, keep it off")
+    looks = [
+        button.evaluate("""(found) => { const {color, backgroundColor, borderColor, fontWeight, fontSize, height} =
+            getComputedStyle(found); return [color, backgroundColor, borderColor, fontWeight, fontSize, height]; }""")
+        for button in (yes, no)
+    ]
+    assert looks[0] == looks[1]
+    one, other = yes.bounding_box(), no.bounding_box()
+    assert one is not None
+    assert other is not None
+    apart = max(other["x"] - one["x"] - one["width"], other["y"] - one["y"] - one["height"])
+    assert apart >= 8
 
 
 def test_a_fault_would_be_found(opens: Opens) -> None:
@@ -334,7 +369,7 @@ def test_a_screen_reader_finds_its_way(books: Desk, opens: Opens) -> None:
     ]
     assert names == ["Usage", "Apps", "Account"]
     assert page.title().startswith("Sharing is off")
-    page.get_by_role("button", name="Turn sharing on").click()
+    agree(page)
     assert page.title().startswith("Sharing is on. Documents made from now on count.")
 
 
@@ -367,6 +402,20 @@ def test_it_prints(books: Desk, opens: Opens, screenshots: Path) -> None:
     assert min(heights) > 0
     style = page.evaluate("(({color, backgroundColor}) => [color, backgroundColor])(getComputedStyle(document.body))")
     assert style == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+    expect(page.get_by_text("You are ann@example.org, as of 17 August 2026")).to_be_visible()
+
+
+def test_the_history_prints_on_few_pages(books: Desk, opens: Opens, screenshots: Path) -> None:
+    """Printed, the history has its charts without the table of each, its entries, who printed it and when."""
+    lived(books)
+    page = opens("history")
+    pdf = page.pdf(path=screenshots / "history.pdf", format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 10
+    page.emulate_media(media="print")
+    assert page.locator(".chart table").count() > 5
+    assert not [table for table in page.locator(".chart table").all() if table.is_visible()]
+    assert page.locator(".chart svg").first.is_visible()
+    expect(page.get_by_text("You are ann@example.org, as of 17 August 2026")).to_be_visible()
 
 
 # Strangers -----------------------------------------------------------------------------------------------------------
@@ -411,7 +460,7 @@ def test_another_site_can_do_nothing(books: Desk, chromium: Browser, url: str, h
             "This did not come from this page, so nothing was done."
         )
     assert list(books.store.history()) == []
-    admin.get_by_role("button", name="Turn sharing on").click()
+    agree(admin)
     expect(admin.get_by_role("status")).to_contain_text("Sharing is on.")
     context.close()
 
@@ -419,7 +468,7 @@ def test_another_site_can_do_nothing(books: Desk, chromium: Browser, url: str, h
 def test_back_and_again(books: Desk, opens: Opens) -> None:
     """Going back and sending the same form again does nothing, and reloading the answer does it once only."""
     page = opens()
-    page.get_by_role("button", name="Turn sharing on").click()
+    agree(page)
     expect(page.get_by_role("status")).to_contain_text("Sharing is on.")
     page.reload()
     assert len(list(books.store.history())) == 1
@@ -432,7 +481,10 @@ def test_back_and_again(books: Desk, opens: Opens) -> None:
 
 
 def test_one_browser_gets_through_the_door(books: Desk, chromium: Browser) -> None:
-    """The address that serve prints lets one browser in, which stays in; another is refused, and the token is gone."""
+    """
+    The address that serve prints lets one browser in, also by a link on another site, and it stays in; another is
+    refused, and the token is gone.
+    """
     doors: list[Door] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -440,18 +492,23 @@ def test_one_browser_gets_through_the_door(books: Desk, chromium: Browser) -> No
             doors.append(Door(scope["server"][1], lambda: "ann"))
         await doors[0].before(admin_app(books.reporter, authorise=doors[0].authorise))(scope, receive, send)
 
+    async def letter(_: Request) -> HTMLResponse:
+        return HTMLResponse(f'<!doctype html><html lang="en"><title>x</title><a href="{doors[0].url}">The address</a>')
+
     with served(app) as url:
         one, two = chromium.new_context(), chromium.new_context()
         page = one.new_page()
         page.goto(url)
-        expect(page.get_by_role("heading", level=1)).to_have_text("You may not see this page.")
-        page.goto(doors[0].url)
-        assert page.url == f"{url}/"
+        expect(page.get_by_role("heading", level=1)).to_contain_text("This page opens with the address")
+        with served(Starlette(routes=[Route("/", letter)])) as site:
+            page.goto(site.replace("127.0.0.1", "localhost"))
+            page.get_by_role("link", name="The address").click()
+        page.wait_for_url(f"{url}/")
         expect(page.get_by_role("contentinfo")).to_contain_text("You are ann")
         page.get_by_role("link", name="History").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Nothing was sent yet.")
         other = two.new_page()
         other.goto(doors[0].url)
-        expect(other.get_by_role("heading", level=1)).to_have_text("You may not see this page.")
+        expect(other.get_by_role("heading", level=1)).to_have_text("This address was used already.")
         one.close()
         two.close()

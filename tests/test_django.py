@@ -110,7 +110,7 @@ def test_the_page_in_a_django_project(tmp_path: Path) -> None:
         with closing(signed_in(url, "ann")) as ann:
             shown = Seen(ann.get("/statistics/").text)
             assert "You are ann" in shown.text
-            answer = ann.post("/statistics/opt-in", data=shown.forms["opt-in"])
+            answer = ann.post("/statistics/opt-in", data={**shown.forms["opt-in"], "scope": "usage"})
             assert answer.status_code == 200
             assert str(answer.url).startswith(f"{url}/statistics/?done=")
             assert "Sharing is on" in Seen(answer.text).text

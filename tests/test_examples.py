@@ -355,7 +355,7 @@ def test_the_service_asks_first(site: Site) -> None:
         assert "You are ann" in Seen(page.text).text
         service.client.cookies.update(page.cookies)
         assert service.client.post(
-            "/statistics/opt-in", data=Seen(page.text).forms["opt-in"], headers=ADMIN
+            "/statistics/opt-in", data={**Seen(page.text).forms["opt-in"], "scope": "usage"}, headers=ADMIN
         ).is_redirect
         assert service.client.get("/status").json() == {"closed_by": []}
         service.end()

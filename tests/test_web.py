@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from importlib.resources import files
@@ -224,6 +225,44 @@ def test_the_cookie_is_for_this_page_alone(books: Desk) -> None:
         assert "set-cookie" not in browser.ask("").headers
 
 
+SPELLINGS: Final = [
+    ("/t/a;b/", "/t"),
+    ("/t/a%3Bb/", "/t/a%3Bb"),
+    ("/statistik-%C3%BC/", "/statistik-%C3%BC"),
+    ("/statistik-%c3%bc/", "/statistik-%c3%bc"),
+    ("/%E7%B5%B1%E8%A8%88/", "/%E7%B5%B1%E8%A8%88"),
+    ("/t/a%20b/", "/t/a%20b"),
+    ("/t/a%0D%0AX:%201/", "/t/a%0D%0AX:%201"),
+]
+
+
+@pytest.mark.parametrize(("at", "path"), SPELLINGS)
+def test_the_cookie_is_for_the_path_as_it_is_spelt(books: Desk, at: str, path: str) -> None:
+    """Under any name the cookie's path is what the browser asks for, so that it is brought back and a form counts."""
+    page = admin_app(books.reporter, authorise=let_in)
+    app = Starlette(routes=[Mount(f"/{name}", page) for name in ("t/{tenant}", "statistik-ü", "統計")])
+    browser = Browser(app, at)
+    given = browser.ask("").headers["set-cookie"]
+    assert f"Path={path};" in given
+    assert given.isascii()
+    assert browser.do("opt-in").status_code == 200
+
+
+def test_the_cookie_where_a_proxy_takes_the_path_away(books: Desk) -> None:
+    """Where the server is told of a path that no request has, the cookie is for that path, quoted."""
+    page = admin_app(books.reporter, authorise=let_in)
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        await page({**scope, "root_path": "/außen;x"}, receive, send)
+
+    assert "Path=/;" in Browser(behind).ask("").headers["set-cookie"]
+
+    async def plain(scope: Any, receive: Any, send: Any) -> None:
+        await page({**scope, "root_path": "/außen"}, receive, send)
+
+    assert "Path=/au%C3%9Fen;" in Browser(plain).ask("").headers["set-cookie"]
+
+
 # Where a form comes from ---------------------------------------------------------------------------------------------
 
 ORIGINS: Final = [
@@ -326,6 +365,50 @@ def test_a_token_is_for_what_was_shown(books: Desk, browser: Browser) -> None:
     books.reporter.opt_out(by="bob")
     assert browser.post("opt-in", fields).status_code == 403
     assert kinds(books) == ["consent"]
+
+
+@pytest.mark.parametrize("between", ["run", "refusal", "failure", "yes", "no", "erasure"])
+def test_an_off_is_right_in_any_state(books: Desk, browser: Browser, between: str) -> None:
+    """Whatever was recorded since the page was shown, its form turns sharing off; and it still counts once."""
+    books.agreed()
+    fields = browser.form("opt-out")
+    if between == "refusal":
+        books.switches = Switches(("DO_NOT_TRACK",))
+    if between == "failure":
+        books.collector.then(reply(503), reply(503))
+    deeds: dict[str, Callable[[], object]] = {
+        "yes": books.reporter.opt_in,
+        "no": books.reporter.opt_out,
+        "erasure": lambda: books.store.erase(at=books.now),
+    }
+    deeds.get(between, books.reporter.send_once)()
+    assert len(kinds(books)) > 1
+    assert "Sharing is off." in Seen(browser.post("opt-out", fields).text).text
+    assert books.store.consent(NAME).state == "withdrawn"
+    assert browser.post("opt-out", fields).status_code == 403
+
+
+def test_the_first_no_is_taken_after_a_yes_of_somebody_else(books: Desk, browser: Browser) -> None:
+    """Who was asked first and says no late has said no."""
+    fields = browser.form("opt-out")
+    books.reporter.opt_in(by="bob")
+    assert browser.post("opt-out", fields).status_code == 200
+    assert books.store.consent(NAME).state == "withdrawn"
+
+
+def test_what_else_was_done_binds_the_other_forms(books: Desk, browser: Browser) -> None:
+    """After a run a pause is still taken, and a yes, sending and erasing need another look; a pause goes by the yes."""
+    books.agreed()
+    shown = {form: browser.form(form, "records" if form == "erase" else "") for form in FORMS}
+    books.reporter.send_once()
+    for form in ("opt-in", "send", "erase"):
+        assert browser.post(form, {**shown[form], "sure": "yes", "what": "everything"}).status_code == 403, form
+    assert len(books.bodies) == 1
+    assert browser.post("pause", {**shown["pause"], "until": "2026-09-01"}).status_code == 200
+    fields = browser.form("pause")
+    books.now += DAY
+    books.reporter.opt_out(until=books.now + 90 * DAY)
+    assert browser.post("pause", {**fields, "until": "2026-09-01"}).status_code == 403
 
 
 def test_processes_share_a_key(books: Desk) -> None:
@@ -431,11 +514,25 @@ def test_a_yes_is_to_what_was_ticked(books: Desk, browser: Browser, scope: list[
     assert browser.form("opt-in")["scope"] == [name for name in ("usage", "app", "account") if name in scope]
 
 
-@pytest.mark.parametrize("scope", [[], [""], ["tracking"], ["usage", "user_content"], ["usage", "usage"], ["USAGE"]])
+@pytest.mark.parametrize("scope", [[""], ["tracking"], ["usage", "user_content"], ["usage", "usage"], ["USAGE"]])
 def test_a_yes_to_nothing_or_to_more_is_none(books: Desk, browser: Browser, scope: list[str]) -> None:
-    """No box, or a name that is on none, is no yes."""
+    """A name that is on no box, or there twice, is no yes."""
     assert browser.do("opt-in", scope=scope).status_code == 400
     assert kinds(books) == []
+
+
+def test_nothing_is_ticked_beforehand(books: Desk, browser: Browser) -> None:
+    """Nobody's yes is made for them: no box comes ticked before a yes or after a no, and a yes to none is told so."""
+    for before_a_yes in (lambda: None, books.reporter.opt_in, books.reporter.opt_out):
+        before_a_yes()
+        ticked = browser.see().forms["opt-in"].get("scope", [])
+        assert bool(ticked) == (before_a_yes == books.reporter.opt_in)
+    entries = kinds(books)
+    told = Seen(browser.do("opt-in", scope=[]).text)
+    assert "Nothing was changed: tick what may be shared first." in told.text
+    assert 'role="alert"' in told.html
+    assert "opt-in" in told.forms
+    assert kinds(books) == entries
 
 
 def test_a_look_at_a_yes(books: Desk, browser: Browser) -> None:
@@ -551,6 +648,67 @@ def test_sending_that_fails(books: Desk, browser: Browser) -> None:
     assert set(books.bodies) == {pending.body}
 
 
+def test_what_was_kept_is_shown_whatever_the_source_does(books: Desk, browser: Browser) -> None:
+    """Kept bytes are shown first, byte for byte, and go out on a click, also while today's statistics are gone."""
+    books.agreed()
+    books.collector.then(reply(503), reply(503))
+    books.reporter.send_once()
+    books.fault = ValueError(CANARY)
+    (pending,) = books.store.pending(NAME)
+    for page in ("", "preview"):
+        shown = browser.see(page)
+        assert f"<h1>Kept until it is delivered: the report for August 2026, {len(pending.body):,}".replace(
+            ",", "\N{NO-BREAK SPACE}"
+        ) in shown.html.replace("August 2026, ", "August 2026\N{NO-BREAK SPACE} ")
+        assert "The source failed (ValueError)." in shown.text
+        assert shown.forms["send"]["sha256"] == [pending.sha256]
+        assert_no_trace(shown.html, CANARY)
+    assert "Nothing would be sent" not in browser.see().text
+    assert pending.body.decode().strip() in browser.see("preview").text
+    assert "Sent." in Seen(browser.do("send", "preview").text).text
+    assert books.bodies[-1] == pending.body
+
+
+@pytest.mark.parametrize("fault", [None, ValueError(CANARY)], ids=["another document", "no document"])
+def test_what_was_kept_goes_before_todays(books: Desk, browser: Browser, fault: Exception | None) -> None:
+    """What was kept of last month and looked at is sent and told so; today's, which nobody looked at, stays here."""
+    books.agreed()
+    books.now = datetime(2026, 8, 31, 12, tzinfo=UTC)
+    books.collector.then(reply(503), reply(503))
+    books.reporter.send_once()
+    tried = len(books.bodies)
+    books.now += DAY
+    books.fault = fault
+    (pending,) = books.store.pending(NAME)
+    shown = Seen(browser.do("send", "preview").text)
+    assert "Sent." in shown.text
+    assert "1 report was sent, the last for August 2026." in shown.text
+    assert books.bodies[tried:] == [pending.body]
+
+
+def test_the_month_ends_while_it_is_sent(books: Desk, browser: Browser) -> None:
+    """Wherever in sending the month ends, no other bytes leave than those that were looked at."""
+    books.agreed()
+    books.now = end = datetime(2026, 8, 31, 23, 59, 59, tzinfo=UTC)
+    looked_at: set[str] = set()
+    for calls in range(8):
+        left = [end] * calls
+        books.reporter.clock = lambda: end
+        fields = browser.form("send")
+        looked_at.update(fields["sha256"])
+
+        def clock(left: list[datetime] = left) -> datetime:
+            return left.pop() if left else end + DAY
+
+        books.reporter.clock = clock
+        response = browser.post("send", fields)
+        assert {hashlib.sha256(body).hexdigest() for body in books.bodies} <= looked_at
+        if books.bodies:
+            break
+        assert response.status_code in (403, 409)
+    assert books.bodies
+
+
 def test_a_final_refusal(books: Desk, browser: Browser) -> None:
     """A refusal of the recipient ends the period: it is told, and nothing more can be sent."""
     books.agreed()
@@ -603,6 +761,68 @@ def test_a_history_that_was_tampered_with(books: Desk, browser: Browser) -> None
     shown = browser.see("verify")
     assert "The history is not whole" in shown.text
     assert "The history is whole" not in shown.text
+
+
+EDITS: Final = [
+    ("details = '[]' WHERE kind = 'consent'", 1),
+    ("details = '{\"x\":1}' WHERE kind = 'report'", 2),
+    ("details = '{\"attempt\":[]}' WHERE kind = 'receipt'", 4),
+    ("details = '{\"codes\":7}', kind = 'refusal' WHERE number = 3", 3),
+    ("details = '{\"restricted_until\":\"soon\"}' WHERE kind = 'consent'", 1),
+    ('details = \'{"restricted_until":null,"state":"granted","scope":5}\' WHERE kind = \'consent\'', 1),
+    ("details = '{\"removed\":\"\u202e\"}', kind = 'prune' WHERE number = 3", 3),
+    ("at = '0001-01-01T00:00:00+14:00' WHERE number = 3", None),
+    ("at = '0001-01-01T00:00:00+14:00' WHERE kind = 'report'", None),
+    ("period = '\u00b2026-\u00b2' WHERE number > 1", None),
+    ("period = '2026-99' WHERE number > 1", None),
+    ("kind = 'novelty\u202e' WHERE number = 2", None),
+]
+
+
+@pytest.mark.parametrize(("edit", "number"), EDITS)
+def test_an_edited_entry_is_told_to_be_one(books: Desk, browser: Browser, edit: str, number: int | None) -> None:
+    """Whatever an entry was edited into, the history shows the others, and checking it shows what was done."""
+    import sqlite3  # noqa: PLC0415 - only to tamper
+
+    books.agreed().live(1)
+    with closing(sqlite3.connect(books.directory / "store.sqlite3")) as file, file:
+        file.execute(f"UPDATE entries SET {edit}")  # noqa: S608 - our own
+    shown = browser.see("history")
+    assert number is None or f"Entry {number} can't be read" in shown.text
+    assert len(re.findall(r"Entry \d+,", shown.text)) == 4
+    assert "The history is not whole" in browser.see("verify").text
+    assert "erase" in browser.see("records").forms
+    assert "\u202e" not in shown.html
+    for period in ("2026-08", "2026-99"):
+        assert browser.ask(f"report?period={period}").status_code in (200, 404)
+
+
+def test_an_entry_of_no_moment(books: Desk, browser: Browser) -> None:
+    """Where a moment was edited into none, the history can't be shown; the check is offered, and tells of it."""
+    import sqlite3  # noqa: PLC0415 - only to tamper
+
+    books.agreed().live(1)
+    with closing(sqlite3.connect(books.directory / "store.sqlite3")) as file, file:
+        file.execute("UPDATE entries SET at = 'yesterday' WHERE number = 2")
+    assert "verify" in [link.removeprefix("./") for link in browser.see("history", 503).links]
+    assert "The history is not whole" in browser.see("verify").text
+    assert "Some of it can't be read." in browser.see("records").text
+    with closing(sqlite3.connect(books.directory / "store.sqlite3")) as file, file:
+        file.execute("UPDATE heads SET number = 'many'")
+    assert "The history is not whole" in browser.see("verify").text
+
+
+def test_bytes_that_were_changed_are_not_shown(books: Desk, browser: Browser) -> None:
+    """If the kept bytes of a report are not those of its digest, the page says so and shows none of them."""
+    import sqlite3  # noqa: PLC0415 - only to tamper
+
+    books.agreed().live(1)
+    for body in (b"\xff\xfe", b'{"statistics":{"totalUsers":[7]}}\n', b"{}"):
+        with closing(sqlite3.connect(books.directory / "store.sqlite3")) as file, file:
+            file.execute("UPDATE periods SET body = ?", (body,))
+        assert "the bytes or the entry were changed" in browser.see("report?period=2026-08").text
+        assert "Byte for byte" not in browser.see("report?period=2026-08").text
+        browser.see("history")
 
 
 def test_a_notice_can_not_be_made_up(browser: Browser) -> None:
@@ -658,6 +878,42 @@ def test_a_source_in_a_file(books: Desk, tmp_path: Path) -> None:
     assert "The source can't be read" in browser.see("").text
 
 
+def test_a_no_needs_no_source(books: Desk, browser: Browser) -> None:
+    """Who hasn't decided can say no while today's statistics can't be read, and can't say yes."""
+    books.fault = ValueError(CANARY)
+    assert set(browser.see().forms) == {"opt-out"}
+    assert "Sharing is off." in Seen(browser.do("opt-out").text).text
+    assert books.store.consent(NAME).state == "declined"
+
+
+def test_what_was_sent_is_a_click_away(books: Desk, browser: Browser) -> None:
+    """Once this month's report was sent, the overview leads to that report and not to today's document."""
+    books.agreed().live(1)
+    shown = browser.see()
+    assert "report?period=2026-08" in shown.links
+    assert shown.text.count("See that report") == 1
+    assert "today's document" not in shown.text
+    assert books.bodies[0].decode().strip() in browser.see("report?period=2026-08").text
+
+
+def test_records_of_nothing(browser: Browser) -> None:
+    """Where nothing was recorded, nothing is offered to be taken along or erased."""
+    shown = browser.see("records")
+    assert "There is no entry yet." in shown.text
+    assert "There is nothing to take along and nothing to erase." in shown.text
+    assert shown.forms == {}
+    assert not {"export", "verify"} & set(shown.links)
+    assert "The history is whole" not in browser.see("verify").text
+
+
+def test_a_name_with_an_article(books: Desk, browser: Browser) -> None:
+    """The name of a configured recipient stands in a sentence as other words do."""
+    books.reporter.recipient = replace(books.reporter.recipient, name="The configured collector at stats.example")
+    shown = browser.see()
+    assert "Sharing statistics with the configured collector at stats.example" in shown.text
+    assert "Who gets it The configured collector" in shown.text
+
+
 NOES: Final[list[tuple[str, dict[str, Any], str]]] = [
     ("unregistered", {"kind": WorkspaceKind.UNREGISTERED}, "this workspace is not registered"),
     ("switch", {"switches": Switches(("DO_NOT_TRACK",))}, "DO_NOT_TRACK is set"),
@@ -681,7 +937,9 @@ def test_another_no_is_told_before_a_yes(name: str, options: dict[str, Any], say
 def test_who_gets_it_is_told_before_a_yes(browser: Browser) -> None:
     """The recipient, its country and every company that may get the statistics are on the page of the toggle."""
     recipient = TERMS.policy.recipient
-    text = browser.see().text
+    shown = browser.see()
+    assert "<details" not in shown.html.partition("</form>")[0], "it is not folded"
+    text = shown.text.partition("Turn sharing on")[0]
     for part in (recipient.name, recipient.country, *(company.name for company in recipient.subprocessors)):
         assert part in text
 
@@ -853,6 +1111,20 @@ def test_charts_have_words_and_a_table(books: Desk, browser: Browser) -> None:
     assert all(f"<td>{number}</td>" in figures[0] for number in users)
 
 
+def test_charts_of_a_part_say_so(books: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the charts don't show all reports, since there are many or bytes were destroyed, that is told."""
+    books.now -= 200 * DAY
+    books.agreed()
+    books.live(4)
+    assert "These show" not in browser.see("history").text
+    books.store.erase(catalogue=NAME, period="2026-06", at=books.now)
+    assert "These show 3 of the 4 reports" in browser.see("history").text
+    monkeypatch.setattr("rc_stats.web.ledger.CHARTED", 1)
+    shown = browser.see("history")
+    assert "These show 1 of the 4 reports" in shown.text
+    assert "the only report so far" not in shown.text
+
+
 def test_a_long_history_has_pages(books: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a long history the newest entries come first, and a link leads to the older ones, to the very first."""
     monkeypatch.setattr("rc_stats.web.ledger.ENTRIES", 10)
@@ -866,6 +1138,10 @@ def test_a_long_history_has_pages(books: Desk, browser: Browser, monkeypatch: py
         path = next((link for link in shown.links if link.startswith("history?before=")), "")
     assert numbers == list(range(20, 0, -1))
     assert "Entry 20," in browser.see("history?before=nonsense").text
+    assert "Entry 20," in browser.see("history?before=0").text
+    assert "There are none." in browser.see("history?before=1").text
+    for path, newer in (("before=11", ""), ("before=5", "?before=15"), ("before=1", "?before=11"), ("before=99", "")):
+        assert f"history{newer}" in browser.see(f"history?{path}").links[6:], path
 
 
 # The page itself -----------------------------------------------------------------------------------------------------
@@ -1085,13 +1361,20 @@ def test_the_door_opens_once(books: Desk) -> None:
     token = door.url.partition("?")[2]
     assert browsers[1].ask("?token=wrong").status_code == 403
     assert browsers[1].ask("?token=\u00e9").status_code == 403
+    assert "all of it" in Seen(browsers[1].ask("").text).text
     entered = browsers[0].client.get(f"/?{token}", follow_redirects=False)
-    assert (entered.status_code, entered.headers["location"]) == (303, "./")
+    assert entered.status_code == 200
+    assert 'http-equiv="refresh" content="0; url=./"' in entered.text
+    assert "./" in Seen(entered.text).links
+    assert door.url.partition("=")[2] not in entered.text
     assert {"httponly", "samesite=strict"} <= set(entered.headers["set-cookie"].lower().split("; "))
     assert entered.headers["referrer-policy"] == "no-referrer"
+    assert {name: entered.headers[name] for name in HEADERS} == {**HEADERS, "Referrer-Policy": "no-referrer"}
     assert "You are ann" in browsers[0].see().text
     assert browsers[1].ask(f"?{token}").status_code == 403
-    assert browsers[1].ask("").status_code == 403
+    late = Seen(browsers[1].see("", 403).html)
+    assert "This address was used already." in late.text
+    assert "start rc-stats serve again" in late.text
     assert browsers[0].ask(f"?{token}").status_code == 200, "the one who was let in may stay"
 
 
@@ -1102,6 +1385,11 @@ def test_the_door_knows_its_name(books: Desk, host: str) -> None:
     browser = Browser(door.before(admin_app(books.reporter, authorise=door.authorise)))
     response = browser.client.get(f"/?{door.url.partition('?')[2]}", headers={"Host": host})
     assert response.status_code == 421
+    assert response.text.count("\n") == 1
+    assert "http://127.0.0.1:8123 alone" in response.text
+    assert "ssh -L 8123:127.0.0.1:8123" in response.text
+    assert "token" not in response.text
+    assert_guarded(response)
     assert "set-cookie" not in response.headers
 
 
@@ -1126,7 +1414,11 @@ def test_serving_for_real(tmp_path: Path) -> None:
     )
     program = "import sys; from rc_stats.web.command import serve; sys.exit(serve(standalone_mode=False))"
     command = [sys.executable, "-c", program, "--config", str(config)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running,
+        ExitStack() as ending,
+    ):
+        ending.callback(running.kill)  # a test that fails ends, too
         assert running.stdout is not None
         assert running.stderr is not None
         line = running.stdout.readline()
@@ -1135,7 +1427,8 @@ def test_serving_for_real(tmp_path: Path) -> None:
         url = found[0]
         with httpx2.Client(follow_redirects=True, timeout=30) as one, httpx2.Client(timeout=30) as two:
             assert one.get(url.partition("?")[0]).status_code == 403
-            assert "Sharing is off" in one.get(url).text
+            assert "This browser is let in" in one.get(url).text
+            assert "Sharing is off" in one.get(url.partition("?")[0]).text
             assert two.get(url).status_code == 403
             server = one.get(url.partition("?")[0]).headers.get("server")
         running.send_signal(signal.SIGINT)

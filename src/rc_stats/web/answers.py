@@ -18,7 +18,7 @@ from rc_stats.render.html import TEMPLATES, templates
 from rc_stats.render.words import grouped
 from rc_stats.web.guard import Refused
 from rc_stats.web.ledger import HEIGHT, WIDTH
-from rc_stats.web.telling import STATES, date_text, moment_text, period_text
+from rc_stats.web.telling import STATES, date_text, inside, moment_text, period_text
 
 _LOG: Final = logging.getLogger(__name__)
 _OWN: Final = Path(__file__).with_name("templates")
@@ -40,6 +40,7 @@ class Answers:
         self._templates.filters |= {
             "date": date_text,
             "grouped": grouped,
+            "inside": inside,
             "moment": moment_text,
             "period": period_text,
             "sentence": lambda text: f"{text[0].upper()}{text[1:]}",
@@ -75,7 +76,8 @@ class Answers:
     async def _failed(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, RcStatsError)  # noqa: S101 - for the type checker
         status = next((s for kind, s in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-        return self._error(request, status, error.message, error.rule, error.remedy)
+        is_damaged = error.rule == "store-corrupt"
+        return self._error(request, status, error.message, error.rule, error.remedy, is_damaged=is_damaged)
 
     async def _broken(self, request: Request, _: Exception) -> Response:
         message = "Something went wrong here. The server's log names the place."
@@ -89,11 +91,18 @@ class Answers:
         rule: str,
         remedy: str = "",
         *,
+        is_damaged: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
         # Whoever is refused sees no names of pages, so nobody is named here.
         page = self._templates.get_template("error.html.j2").render(
-            at="../" * (path.count("/") - 1) or "./", message=message, rule=rule, remedy=remedy, notice="", who=""
+            at="../" * (path.count("/") - 1) or "./",
+            message=message,
+            rule=rule,
+            remedy=remedy,
+            is_damaged=is_damaged,
+            notice="",
+            who="",
         )
         return HTMLResponse(page, status, headers=headers)

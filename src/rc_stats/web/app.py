@@ -28,12 +28,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from rc_stats.consent import SCOPES
-from rc_stats.errors import GateClosed, UsageError
+from rc_stats.errors import GateClosed, RcStatsError, UsageError
 from rc_stats.outcome import Outcome, Verdict
 from rc_stats.reporter import Reporter
 from rc_stats.web.answers import Answers
 from rc_stats.web.guard import Guard, Refused, Sessions, Tokens, check_origin, label_of, read_form
-from rc_stats.web.ledger import history_of, past_of, records_of
+from rc_stats.web.ledger import history_of, is_sent, past_of, records_of
 from rc_stats.web.looking import overview_of, sending_of, snapshot
 
 _LOG: Final = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ SETTLING_SECONDS: Final = 20.0
 """How long turning off waits for a request that is under way, before the page says that one may still arrive."""
 
 _NOTICES: Final = {
+    "none-ticked": "Nothing was changed: tick what may be shared first.",
     "on": "Sharing is on. Documents made from now on count.",
     "off": "Sharing is off. What was not sent yet is destroyed.",
     "off-unsettled": "Sharing is off. One request that had begun before may still arrive.",
@@ -161,7 +162,7 @@ class _Page:
         return endpoint
 
     def _act(self, name: str, act: _Act, visit: _Visit, form: Form) -> Response:
-        self._tokens.use(_one(form, "token"), name, *self._about(visit))
+        self._tokens.use(_one(form, "token"), name, *self._about(visit, name))
         return act(visit, form)
 
     async def _visit(self, request: Request) -> _Visit:
@@ -179,6 +180,8 @@ class _Page:
                 answer = await run_in_threadpool(self._authorise, request)
                 answer = await answer if isawaitable(answer) else answer
             who = label_of(answer)
+        except Refused:  # a no, in the words of whoever says it
+            raise
         except Exception as error:  # noqa: BLE001 - any doubt is a no
             _LOG.warning("authorise failed: %s", type(error).__name__)
         if not who:
@@ -190,16 +193,23 @@ class _Page:
             )
         return _Visit(request, who, self._sessions.of(request))
 
-    def _about(self, visit: _Visit) -> tuple[str, ...]:
+    def _about(self, visit: _Visit, form: str = "") -> tuple[str, ...]:
         """Return what a form is made for: session, person, and the books and the terms as they stand."""
-        terms, (number, digest) = self._reporter.terms, self._reporter.store.head()
+        terms, store = self._reporter.terms, self._reporter.store
+        asking = (visit.session, visit.who)
+        if form == "opt-out":
+            return asking  # an off is right whatever was done since the page was shown
+        if form == "pause":
+            said = store.consent(terms.catalogue.name)
+            return (*asking, said.state, str(said.at))
+        number, digest = store.head()
         offered = (
             terms.catalogue.digest,
             str(terms.profile),
             str(terms.policy.effective),
             self._reporter.recipient.url,
         )
-        return (visit.session, visit.who, str(number), digest, *offered)
+        return (*asking, str(number), digest, *offered)
 
     # Pages -----------------------------------------------------------------------------------------------------------
 
@@ -213,7 +223,8 @@ class _Page:
 
     def _history(self, visit: _Visit) -> Response:
         before = visit.request.query_params.get("before", "")
-        number = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
+        is_number = before.isascii() and before.isdigit() and len(before) < 16
+        number = int(before) or None if is_number else None
         return self._shown("history.html.j2", visit, it=history_of(self._reporter, number))
 
     def _past(self, visit: _Visit) -> Response:
@@ -227,7 +238,7 @@ class _Page:
 
     def _verify(self, visit: _Visit) -> Response:
         faults = self._reporter.store.verify()
-        return self._shown("records.html.j2", visit, it=records_of(self._reporter), faults=faults)
+        return self._shown("records.html.j2", visit, it=records_of(self._reporter, faults), faults=faults)
 
     def _export(self, visit: _Visit) -> Response:
         if visit.request.headers.get("sec-fetch-site") not in (None, "same-origin", "none"):
@@ -241,8 +252,10 @@ class _Page:
     def _opt_in(self, visit: _Visit, form: Form) -> Response:
         asked = form.get("scope", [])
         scope = frozenset(data_type for data_type in SCOPES if data_type in asked)
-        if not scope or len(scope) != len(asked):
-            raise UsageError("Choose at least one kind of data.", rule="scope", remedy="Go back and tick a box.")
+        if not asked:
+            return self._done(visit, "none-ticked")
+        if len(scope) != len(asked):
+            raise UsageError("There is no such kind of data.", rule="scope", remedy="Go back and tick a box.")
         self._reporter.opt_in(scope, by=visit.who)
         return self._done(visit, "on")
 
@@ -261,17 +274,16 @@ class _Page:
         return self._done(visit, "paused" if is_settled else "paused-unsettled")
 
     def _send(self, visit: _Visit, form: Form) -> Response:
-        reporter = snapshot(self._reporter)
-        prepared = reporter.prepare()
-        if closing := prepared.decision.closing:
-            raise GateClosed(f"Nothing was sent: {closing[0].message}", rule=closing[0].code)
-        if prepared.payload is None or prepared.payload.sha256 != _one(form, "sha256"):
-            raise GateClosed(
-                "What would be sent has changed since you looked; nothing was sent.",
-                rule="payload-changed",
-                remedy="Look at it again, then send.",
-            )
-        _check(reporter.send_once())
+        looked_at, failed = _one(form, "sha256"), None
+        try:
+            outcome = snapshot(self._reporter).send_once(expected=looked_at)
+        except RcStatsError as error:
+            failed = error
+        # What was kept from an earlier period goes first, and then today's document may be missing or another one.
+        if not is_sent(self._reporter, looked_at):
+            if failed is not None:
+                raise failed
+            raise _unsent(outcome)
         return self._done(visit, "sent", "history")
 
     def _erase(self, visit: _Visit, form: Form) -> Response:
@@ -289,14 +301,14 @@ class _Page:
     # Answers ---------------------------------------------------------------------------------------------------------
 
     def _shown(self, template: str, visit: _Visit, **context: Any) -> Response:
-        about = self._about(visit)
         code, _, seal = visit.request.query_params.get("done", "").partition(".")
-        is_true = code in _NOTICES and self._tokens.is_seal(seal, "done", code, *about)
+        is_true = code in _NOTICES and self._tokens.is_seal(seal, "done", code, *self._about(visit))
         return self._answers.page(
             template,
             **context,
             notice=_NOTICES[code] if is_true else "",
-            token=lambda form: self._tokens.make(form, *about),
+            is_alert=code == "none-ticked",
+            token=lambda form: self._tokens.make(form, *self._about(visit, form)),
             who=visit.who,
             now=self._reporter.clock(),
         )
@@ -313,16 +325,24 @@ def _one(form: Form, name: str) -> str:
     return values[0] if len(values) == 1 else ""
 
 
-def _check(outcome: Outcome) -> None:
-    """Let pass what was sent, also if it was by somebody else."""
+def _unsent(outcome: Outcome) -> RcStatsError:
+    """Return why what was looked at was not sent."""
     if outcome.error is not None:
-        raise outcome.error
-    if outcome.verdict is Verdict.HELD_ELSEWHERE:
-        raise GateClosed("Another instance is sending at this moment.", rule="held-elsewhere")
-    if outcome.verdict not in (Verdict.SENT, Verdict.ALREADY_SENT):
-        # The gate was open a moment ago: what is left is a clock that went back, or an end that came in between.
-        raise GateClosed(
-            "Nothing was sent: the clock or the history don't allow it now.",
-            rule=str(outcome.verdict),
-            remedy="Check the server's clock, then look again.",
+        return outcome.error
+    if outcome.verdict is Verdict.CHANGED:
+        return GateClosed(
+            "What would be sent has changed since you looked; nothing was sent.",
+            rule="payload-changed",
+            remedy="Look at it again, then send.",
         )
+    if outcome.verdict is Verdict.HELD_ELSEWHERE:
+        return GateClosed("Another instance is sending at this moment.", rule="held-elsewhere")
+    if outcome.decision is not None and outcome.decision.closing:
+        first = outcome.decision.closing[0]
+        return GateClosed(f"Nothing was sent: {first.message}", rule=first.code)
+    # The gate was open a moment ago: what is left is a clock that went back, or an end that came in between.
+    return GateClosed(
+        "Nothing was sent: the clock or the history don't allow it now.",
+        rule=str(outcome.verdict),
+        remedy="Check the server's clock, then look again.",
+    )

@@ -18,6 +18,7 @@ from rc_stats.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 HOST: Final = "127.0.0.1"
@@ -102,12 +103,35 @@ class Door:
         self._cookie = f"{_COOKIE}-{port}"
         self._who = who
         self.url = f"http://{HOST}:{port}/?token={self._token}"
+        self._elsewhere = (
+            f"This page answers at http://{HOST}:{port} alone. From another machine, forward the same port: "
+            f"ssh -L {port}:{HOST}:{port}\n"
+        )
 
-    def authorise(self, request: Request) -> str | None:
-        """Return the name of the user who serves the page, for the one browser that was let in."""
+    def authorise(self, request: Request) -> str:
+        """
+        Return the name of the user who serves the page, for the one browser that was let in.
+
+        Raises:
+            Refused: It is another.
+        """
+        from rc_stats.web.guard import Refused  # noqa: PLC0415 - an extra
+
         found = request.cookies.get(self._cookie, "")
         if not secrets.compare_digest(found.encode(), self._session.encode()):
-            return None
+            if self._is_used:
+                raise Refused(
+                    HTTPStatus.FORBIDDEN,
+                    "This address was used already.",
+                    "address-used",
+                    "If it was by this browser, go on to the overview. If not, start rc-stats serve again.",
+                )
+            raise Refused(
+                HTTPStatus.FORBIDDEN,
+                "This page opens with the address that rc-stats serve printed, all of it.",
+                "no-token",
+                "Copy the whole address, to the end of its token.",
+            )
         try:
             return self._who()
         except (OSError, KeyError, ImportError):  # a user without a name
@@ -116,7 +140,12 @@ class Door:
     def before(self, app: ASGIApp) -> ASGIApp:
         """Return *app* with the door before it."""
         from starlette.requests import Request  # noqa: PLC0415 - an extra
-        from starlette.responses import RedirectResponse, Response  # noqa: PLC0415
+        from starlette.responses import PlainTextResponse  # noqa: PLC0415
+
+        from rc_stats.web.answers import Answers  # noqa: PLC0415
+        from rc_stats.web.guard import HEADERS  # noqa: PLC0415
+
+        answers = Answers()
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
@@ -125,11 +154,13 @@ class Door:
             request = Request(scope)
             token = request.query_params.get("token")
             if request.headers.get("host") not in self._hosts:
-                await Response(status_code=HTTPStatus.MISDIRECTED_REQUEST)(scope, receive, send)
+                response: Response = PlainTextResponse(self._elsewhere, HTTPStatus.MISDIRECTED_REQUEST, HEADERS)
+                await response(scope, receive, send)
             elif token is not None and request.method == "GET" and self._opens(token):
-                # To the same page without the token, so that it stays in no history and is passed on to nobody.
-                response = RedirectResponse("./", HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
-                response.headers["Referrer-Policy"] = "no-referrer"
+                # A page that leads on, and no redirect: whoever comes by a link of another site brings a strict cookie
+                # only with what this page asks for. Its address has the token, so it is passed on to nobody.
+                response = answers.page("entered.html.j2", who="", notice="")
+                response.headers.update({**HEADERS, "Referrer-Policy": "no-referrer"})
                 response.set_cookie(self._cookie, self._session, httponly=True, samesite="strict")
                 await response(scope, receive, send)
             else:

@@ -2,7 +2,8 @@
 What keeps strangers out: the headers of every answer, the checks of every form, and its token.
 
 A form is let through only if the browser says that it comes from this very page, and if it holds a token that was made
-for this session, this person, this form and what the books said when it was shown. A token counts once.
+for this session, this person and this form; and, unless it turns sharing off, for what the books said when it was
+shown. A token counts once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -49,6 +50,9 @@ LONGEST_FORM: Final = 16 * 1024
 _MOST_FIELDS: Final = 20
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _PORTS: Final = {"http": 80, "https": 443}
+_SPELT: Final = "/!$&'()*+,;=:@~"
+"""What a browser leaves as it is in a path, beside letters, digits and what is never quoted."""
+
 _SESSION: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
@@ -183,11 +187,23 @@ class Sessions:
             response.set_cookie(
                 self.COOKIE,
                 session,
-                path=request.scope.get("root_path", "") or "/",
+                path=_cookie_path(request.scope),
                 secure=request.url.scheme == "https",
                 httponly=True,
                 samesite="strict",
             )
+
+
+def _cookie_path(scope: Scope) -> str:
+    """Return the path under which the page is as the browser spells it, to which it compares a cookie's path."""
+    root = scope.get("root_path", "")
+    asked = scope.get("raw_path", b"").decode("latin-1")
+    spelt = "/".join(asked.split("/")[: root.count("/") + 1])
+    if unquote(spelt) != root:  # a proxy in front took the path away
+        spelt = quote(root, _SPELT)
+    # A cookie's path ends at a semicolon: there the folder above must do.
+    whole, semicolon, _ = spelt.partition(";")
+    return quote(whole.rpartition("/")[0] if semicolon else whole, f"%{_SPELT}") or "/"
 
 
 class Tokens:

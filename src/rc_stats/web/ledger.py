@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rc_stats.catalogue import Catalogue, Metric
+from rc_stats.errors import StoreError
 from rc_stats.render.view import Section, place_of, sections_of, statistics_of, value_at
 from rc_stats.render.words import grouped, many
 from rc_stats.reporter import Reporter
-from rc_stats.web.telling import Told, period_text, told
+from rc_stats.web.telling import Told, period_text, printable, told
 
 if TYPE_CHECKING:
     from rc_stats.store import Entry, Store
@@ -29,6 +31,28 @@ ENTRIES: Final = 100
 """So many entries are on a page of the history."""
 
 
+class Noted(NamedTuple):
+    """What the history noted of a report when its bytes were frozen; *request* is the method, the URL and headers."""
+
+    size: int
+    sha256: str
+    profile: str
+    catalogue_digest: str
+    request: tuple[str, str, tuple[tuple[str, str], ...]]
+
+
+def noted(details: Mapping[str, Any]) -> Noted | None:
+    """Return what the *details* of an entry say of a report; None if it was edited into something else."""
+    try:
+        envelope = details["envelope"]
+        headers = tuple((printable(str(name)), printable(str(value))) for name, value in envelope["headers"])
+        request = (printable(str(envelope["method"])), printable(str(envelope["url"])), headers)
+        words = [printable(str(details[name])) for name in ("sha256", "profile", "catalogue_digest")]
+        return Noted(int(details["size"]), words[0], words[1], words[2], request)
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return None
+
+
 @dataclass(slots=True)
 class Period:
     """
@@ -37,12 +61,12 @@ class Period:
     Attributes:
         state: ``sent``, ``rejected``, ``unknown`` or ``pending``.
         ended_at: When it came to its end; None while it is pending.
-        report: What the history noted when the bytes were frozen.
+        report: What the history noted when the bytes were frozen; None if that was edited.
     """
 
     name: str
     made_at: datetime
-    report: Mapping[str, Any] = field(repr=False)
+    report: Noted | None = field(repr=False)
     state: str = "pending"
     ended_at: datetime | None = None
 
@@ -52,7 +76,7 @@ def periods_of(entries: Iterable[Entry]) -> dict[str, Period]:
     found: dict[str, Period] = {}
     for entry in entries:
         if entry.kind == "report":
-            found[entry.period] = Period(entry.period, entry.at, entry.details)
+            found[entry.period] = Period(entry.period, entry.at, noted(entry.details))
             continue
         period = found.get(entry.period)
         if period is None:
@@ -61,13 +85,20 @@ def periods_of(entries: Iterable[Entry]) -> dict[str, Period]:
             period.state, period.ended_at = "sent", entry.at
         elif period.state != "pending":
             continue
-        elif entry.kind == "failure" and entry.details["is_final"]:
+        elif entry.kind == "failure" and entry.details.get("is_final"):
             period.state, period.ended_at = "rejected", entry.at
-        elif entry.kind == "discard" and entry.details["is_tried"]:
+        elif entry.kind == "discard" and entry.details.get("is_tried"):
             period.state, period.ended_at = "unknown", entry.at
         elif entry.kind == "discard":
             del found[entry.period]
     return found
+
+
+def is_sent(reporter: Reporter, sha256: str) -> bool:
+    """Say whether the bytes of this SHA-256 were delivered."""
+    periods = periods_of(reporter.store.history(catalogue=reporter.terms.catalogue.name))
+    sent = [period.report for period in periods.values() if period.state == "sent"]
+    return any(report is not None and report.sha256 == sha256 for report in sent)
 
 
 # Charts --------------------------------------------------------------------------------------------------------------
@@ -120,7 +151,7 @@ class Chart:
         """What the picture shows, in a sentence."""
         first, last = self.marks[0], self.marks[-1]
         if len(self.marks) == 1:
-            return f"{grouped(last.value)} {self.unit} in {period_text(last.period)}, the only report so far."
+            return f"{grouped(last.value)} {self.unit} in {period_text(last.period)}, the only report that has it."
         values = [mark.value for mark in self.marks]
         return (
             f"From {grouped(first.value)} in {period_text(first.period)} to {grouped(last.value)} in "
@@ -130,7 +161,7 @@ class Chart:
 
 def charts_of(store: Store, catalogue: Catalogue, periods: Sequence[Period]) -> list[Chart]:
     """Return a chart of each total that was sent in *periods*, the best known first."""
-    names = sorted((period.name for period in periods[-CHARTED:]), key=_day)
+    names = sorted((period.name for period in periods[-CHARTED:] if _is_period(period.name)), key=_day)
     bodies = [(name, store.payload(catalogue.name, name)) for name in names]
     reports = [(name, statistics_of(body)) for name, body in bodies if body is not None]
     charts = []
@@ -147,7 +178,7 @@ def _rank(metric: Metric) -> tuple[int, tuple[int, str]]:
 
 def _number(statistics: Mapping[str, Any], metric: Metric) -> int | None:
     value = value_at(statistics, metric.emit)
-    return value if type(value) is int else None
+    return value if type(value) is int and value >= 0 else None
 
 
 def _chart(metric: Metric, rows: tuple[tuple[str, int | None], ...]) -> Chart:
@@ -164,6 +195,14 @@ def _chart(metric: Metric, rows: tuple[tuple[str, int | None], ...]) -> Chart:
         lines[-1].append(Mark(period, value, round(x, 1), round(y, 1)))
     drawn = tuple(tuple(line) for line in lines if line)
     return Chart(metric.emit, metric.says.removesuffix("."), metric.unit, drawn, rows, top)
+
+
+def _is_period(name: str) -> bool:
+    """Say whether *name* is that of a month or a day, as it is unless it was edited."""
+    try:
+        return _day(name) > 0
+    except ValueError:
+        return False
 
 
 def _day(period: str) -> int:
@@ -189,6 +228,8 @@ class History:
         periods: Newest first.
         entries: Newest first, a page of them.
         older: Number of the entry before which the next page begins; 0 if there is none.
+        newer: Of the entry before which the last page began; 0 if that was the first page, or there is none.
+        drawn, sent: How many reports the charts show, and how many were sent.
     """
 
     headline: str
@@ -197,7 +238,10 @@ class History:
     more_charts: tuple[Chart, ...]
     entries: tuple[Told, ...]
     older: int
+    newer: int
     is_first: bool
+    drawn: int
+    sent: int
 
 
 def history_of(reporter: Reporter, before: int | None) -> History:
@@ -212,6 +256,7 @@ def history_of(reporter: Reporter, before: int | None) -> History:
     periods = periods_of(entry for entry in entries if entry.catalogue)
     sent = [period for period in periods.values() if period.state == "sent"]
     shown = [entry for entry in entries if before is None or entry.number < before]
+    later = entries[len(shown) + ENTRIES :]
     charts = [] if before is not None else charts_of(store, catalogue, sent)
     return History(
         headline=_history_headline(sent),
@@ -220,7 +265,10 @@ def history_of(reporter: Reporter, before: int | None) -> History:
         more_charts=tuple(charts[FIRST_CHARTS:]),
         entries=tuple(told(entry) for entry in reversed(shown[-ENTRIES:])),
         older=shown[-ENTRIES].number if len(shown) > ENTRIES else 0,
+        newer=later[0].number if later else 0,
         is_first=before is None,
+        drawn=len(charts[0].rows) if charts else 0,
+        sent=len(sent),
     )
 
 
@@ -233,10 +281,17 @@ def _history_headline(sent: list[Period]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PastReport:
-    """One report of the past; *body* is None if its bytes were destroyed."""
+    """
+    One report of the past.
+
+    Attributes:
+        body: What was sent; None if it was destroyed.
+        is_altered: What is kept are other bytes than those that were made, so none are shown.
+    """
 
     period: Period
     body: bytes | None
+    is_altered: bool
     sections: tuple[Section, ...]
     is_other_catalogue: bool
 
@@ -245,12 +300,6 @@ class PastReport:
         """How many values are shown."""
         return sum(len(section.rows) for section in self.sections)
 
-    @property
-    def envelope(self) -> Mapping[str, Any]:
-        """The request as it was noted."""
-        found: Mapping[str, Any] = self.period.report["envelope"]
-        return found
-
 
 def past_of(reporter: Reporter, name: str) -> PastReport | None:
     """Return the report of the period *name*; None if there is none."""
@@ -258,12 +307,15 @@ def past_of(reporter: Reporter, name: str) -> PastReport | None:
     period = periods_of(store.history(catalogue=catalogue.name, period=name)).get(name)
     if period is None:
         return None
-    body = store.payload(catalogue.name, name)
+    body, report = store.payload(catalogue.name, name), period.report
+    is_altered = body is not None and (report is None or hashlib.sha256(body).hexdigest() != report.sha256)
+    body = None if is_altered else body
     return PastReport(
         period,
         body,
+        is_altered,
         () if body is None else sections_of(body, catalogue),
-        period.report["catalogue_digest"] != catalogue.digest,
+        report is not None and report.catalogue_digest != catalogue.digest,
     )
 
 
@@ -274,17 +326,34 @@ class Records:
 
     Attributes:
         periods: Those that can be erased, newest first.
-        number, digest: Of the newest entry.
+        number, digest: Of the newest entry; None if that can't be read.
+        is_readable: Whether all entries can be read.
     """
 
     periods: tuple[Period, ...]
-    number: int
+    number: int | None
     digest: str
+    is_readable: bool = True
 
 
-def records_of(reporter: Reporter) -> Records:
-    """Return what is kept here."""
+def records_of(reporter: Reporter, faults: Sequence[str] | None = None) -> Records:
+    """
+    Return what is kept here, and as much of it as can be read where the books are damaged.
+
+    Args:
+        faults: What a check found, if there was one: then nothing keeps the page from telling it.
+
+    Raises:
+        StoreError: The books can't be read, and not because they are damaged.
+    """
     store = reporter.store
-    periods = periods_of(store.history(catalogue=reporter.terms.catalogue.name))
-    number, digest = store.head()
-    return Records(tuple(reversed(periods.values())), number, digest)
+    number, digest, is_readable = None, "", True
+    periods: dict[str, Period] = {}
+    try:
+        number, digest = store.head()
+        periods = periods_of(store.history(catalogue=reporter.terms.catalogue.name))
+    except StoreError as error:
+        if error.rule != "store-corrupt" and not faults:
+            raise
+        is_readable = False
+    return Records(tuple(reversed(periods.values())), number, digest, is_readable)

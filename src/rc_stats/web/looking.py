@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from rc_stats.errors import RcStatsError, UnusableInput
 from rc_stats.gate import Payload
 from rc_stats.outcome import Offer, Prepared, Status
 from rc_stats.policy import DataType
+from rc_stats.previewing import Preview
 from rc_stats.render.view import Rule, Section, View, sections_of, view_of
 from rc_stats.render.words import many
 from rc_stats.reporter import Reporter
@@ -101,10 +102,12 @@ class Overview:
     Attributes:
         closing: The rules that say no.
         others: Those of them that a yes would not lift.
-        choices: What can be agreed to; empty if the source can't be read.
+        choices: What can be agreed to; empty if the source can't be read. None is chosen before somebody has.
         changes: What changed since the last yes, as sentences; None if there never was one.
         new, changed, removed: The metrics that did.
         sendable: What sending now would post.
+        is_kept: It was kept from before, so it is sent whatever the source does.
+        ended: The period that has ended, if that is all that holds sending back; empty if not.
         earliest: The first day until which sharing can be paused.
     """
 
@@ -118,6 +121,8 @@ class Overview:
     changed: tuple[Changed, ...]
     removed: tuple[Changed, ...]
     sendable: Payload | None
+    is_kept: bool
+    ended: str
     facts: Facts
     earliest: date
 
@@ -135,9 +140,9 @@ class Overview:
 def overview_of(reporter: Reporter) -> Overview:
     """Return the first page; the toggle is on it whatever the source does."""
     status = reporter.status()
-    prepared = view = offer = None
-    if status.source_error is None:
-        prepared, offer = reporter.prepare(), reporter.offer(SCOPES)
+    prepared, view, offer = _prepared(reporter, status), None, None
+    if prepared is not None and status.source_error is None:
+        offer = reporter.offer(SCOPES)
         view = view_of(prepared.preview or reporter.preview())
     policy = status.terms.policy
     closing = rules_of(status.decision.reasons, policy, Effect.CLOSES)
@@ -152,9 +157,21 @@ def overview_of(reporter: Reporter) -> Overview:
         changed=_metrics(offer, "changed"),
         removed=_metrics(offer, "removed"),
         sendable=None if prepared is None else prepared.payload,
+        is_kept=prepared is not None and prepared.is_kept and prepared.payload is not None,
+        ended=status.period if prepared is not None and prepared.ended and not status.decision.closing else "",
         facts=tuple(_facts(status)),
         earliest=status.at.date() + timedelta(days=1),
     )
+
+
+def _prepared(reporter: Reporter, status: Status) -> Prepared | None:
+    """Return what would be sent, which needs no source where bytes were kept; None if there is nothing to go by."""
+    try:
+        return reporter.prepare()
+    except RcStatsError:
+        if status.source_error is None:
+            raise
+    return None
 
 
 def _choices(offer: Offer, status: Status) -> Iterator[Choice]:
@@ -162,10 +179,9 @@ def _choices(offer: Offer, status: Status) -> Iterator[Choice]:
     of_emit = {metric.emit: metric.data_type for metric in catalogue.metrics.values() if not metric.is_dropped}
     rows = [row for section in view_of(offer.preview).sections for row in section.rows]
     sizes = Counter(of_emit[row.path] for row in rows)
-    chosen = status.consent.scope or DEFAULT_SCOPE
     for data_type in SCOPES:
         name, says = SCOPE_WORDS[data_type]
-        yield Choice(data_type, name, says, sizes[data_type], data_type in chosen)
+        yield Choice(data_type, name, says, sizes[data_type], data_type in status.consent.scope)
 
 
 def _changes(offer: Offer | None) -> tuple[str, ...] | None:
@@ -223,17 +239,18 @@ class Sending:
     Attributes:
         headline: The verdict.
         title: Heading of the payload.
-        note: Says that what is shown is not sent, if so.
-        view: Of today's document.
+        note: Says that what is shown is not sent, or was kept, if so.
+        view: Of today's document; None if that can't be read.
+        source_error: Why it can't be.
         payload, sections: What is shown: what would be posted, what was kept, or what a yes would send.
         choices: Which data types a supposed yes covers; empty if what is shown would be sent.
     """
 
     headline: str
-    is_open: bool
     title: str
     note: str
-    view: View
+    view: View | None
+    source_error: RcStatsError | None
     closing: tuple[Rule, ...]
     narrowing: tuple[Rule, ...]
     payload: Payload | None
@@ -253,44 +270,62 @@ def sending_of(reporter: Reporter, scope: frozenset[DataType] | None) -> Sending
 
     Args:
         scope: Of the supposed yes; None for the scope agreed to, or the usual one.
+
+    Raises:
+        RcStatsError: The source can't be read, and nothing was kept.
     """
-    prepared, status = reporter.prepare(), reporter.status()
-    consent = status.consent
+    status = reporter.status()
+    prepared = _prepared(reporter, status)
+    if prepared is None:
+        assert status.source_error is not None  # what else was raised goes on  # noqa: S101
+        raise status.source_error
+    view: View | None = None
     choices: tuple[Choice, ...] = ()
-    if prepared.is_kept or prepared.decision.is_open:
-        seen = prepared.preview or reporter.preview()
-    else:
-        scope = scope or consent.scope or DEFAULT_SCOPE
-        seen = reporter.offer(scope).preview
-        asked = reporter.offer(SCOPES)
-        choices = tuple(
-            Choice(c.data_type, c.name, c.says, c.size, c.data_type in scope) for c in _choices(asked, status)
-        )
-    view = view_of(seen)
+    if status.source_error is None:
+        seen, choices = _seen(reporter, prepared, status, scope)
+        view = view_of(seen)
     title, note = _titles(prepared, view)
-    payload = prepared.payload or view.payload
+    payload = prepared.payload or (None if view is None else view.payload)
     kept = prepared.payload if prepared.is_kept else None
-    judged = view.payload.decision if view.payload is not None else prepared.decision
+    shown = () if view is None else view.sections
     policy = reporter.terms.policy
+    judged = prepared.decision if payload is None else payload.decision
     return Sending(
         headline=verdict_of(status, prepared, view).headline,
-        is_open=prepared.payload is not None,
         title=title,
         note=note,
         view=view,
+        source_error=status.source_error,
         closing=rules_of(prepared.decision.reasons, policy, Effect.CLOSES),
         narrowing=rules_of(judged.reasons, policy, Effect.NARROWS),
         payload=payload,
-        sections=view.sections if kept is None else sections_of(kept.body, reporter.terms.catalogue),
+        sections=shown if kept is None else sections_of(kept.body, reporter.terms.catalogue),
         choices=choices,
         is_sendable=prepared.payload is not None,
     )
 
 
-def _titles(prepared: Prepared, view: View) -> tuple[str, str]:
+def _seen(
+    reporter: Reporter, prepared: Prepared, status: Status, scope: frozenset[DataType] | None
+) -> tuple[Preview, tuple[Choice, ...]]:
+    """Return the picture of today's document, and which data types can be supposed if it would not be sent."""
+    if prepared.is_kept or prepared.decision.is_open:
+        return prepared.preview or reporter.preview(), ()
+    scope = scope or status.consent.scope or DEFAULT_SCOPE
+    asked = _choices(reporter.offer(SCOPES), status)
+    return reporter.offer(scope).preview, tuple(replace(c, is_chosen=c.data_type in scope) for c in asked)
+
+
+def _titles(prepared: Prepared, view: View | None) -> tuple[str, str]:
+    if prepared.is_kept and prepared.payload is not None:
+        period = period_text(prepared.period)
+        return (
+            "What was kept, and would be sent",
+            f"It was made for {period} and is sent as it was made, byte for byte.",
+        )
     if prepared.payload is not None:
         return "What would be sent", ""
-    if view.is_supposed:
+    if view is not None and view.is_supposed:
         return "What a yes would send", "This is a supposition. None of it is sent."
     ended = ended_text(prepared.period, prepared.ended or "")
     return "What today's document would give", f"None of it is sent: {ended}."

@@ -52,29 +52,43 @@ STATES: Final = {
 
 def date_text(moment: datetime) -> str:
     """Return the day of *moment* in UTC, such as ``17 August 2026``."""
-    utc = moment.astimezone(UTC)
+    utc = _in_utc(moment)
     return f"{utc.day} {_MONTHS[utc.month - 1]} {utc.year}"
 
 
 def moment_text(moment: datetime) -> str:
     """Return *moment* to the minute, in UTC."""
-    return f"{date_text(moment)}, {moment.astimezone(UTC):%H:%M} UTC"
+    return f"{date_text(moment)}, {_in_utc(moment):%H:%M} UTC"
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except (OverflowError, ValueError):  # of an edited entry, at an end of all time
+        return moment
 
 
 def period_text(period: str) -> str:
     """Return a period as people say it: ``August 2026`` or ``17 August 2026``; another text as it is."""
     year, *rest = period.split("-")
     if not (
-        1 <= len(rest) <= 2 and all(part.isdigit() for part in (year, *rest)) and 1 <= int(rest[0]) <= len(_MONTHS)
+        1 <= len(rest) <= 2
+        and all(part.isascii() and part.isdigit() and len(part) <= len("2026") for part in (year, *rest))
+        and 1 <= int(rest[0]) <= len(_MONTHS)
     ):
-        return period
+        return printable(period)
     day = f"{int(rest[1])} " if len(rest) > 1 else ""
     return f"{day}{_MONTHS[int(rest[0]) - 1]} {year}"
 
 
 def printable(text: str) -> str:
     """Return a label with what could change the direction or the look of the text around it taken out."""
-    return "".join(c for c in text if c.isprintable())
+    return "".join(c for c in text if c.isprintable() or c == "\N{NO-BREAK SPACE}")
+
+
+def inside(name: str) -> str:
+    """Return the *name* of a recipient as it stands inside a sentence."""
+    return f"the {name.removeprefix('The ')}" if name.startswith("The ") else name
 
 
 def scope_text(scope: Sequence[str] | frozenset[DataType]) -> str:
@@ -182,10 +196,14 @@ class Told:
 
 
 def told(entry: Entry) -> Told:
-    """Return *entry* in words."""
-    what, detail = _WORDS.get(entry.kind, _other)(entry.period, entry.details)
+    """Return *entry* in words; one that was edited into something else is told to be that."""
+    try:
+        what, detail = _WORDS.get(entry.kind, _other)(entry.period, entry.details)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        what, detail = f"Entry {entry.number} can't be read", "It is not as it was written."
     who = (entry.private or {}).get("by", "")
-    return Told(entry.number, entry.at, what, detail, printable(who) if isinstance(who, str) else "")
+    shown = printable(who) if isinstance(who, str) else ""
+    return Told(entry.number, entry.at, printable(what), printable(detail), shown)
 
 
 def _consent(_: str, details: Mapping[str, Any]) -> tuple[str, str]:
