@@ -18,7 +18,7 @@ from canaries import assert_no_trace
 from rc_stats import Profile, WorkspaceKind, load_policy, locations
 from rc_stats.configuration import Loaded, Settings, load, masked
 from rc_stats.errors import UsageError
-from rc_stats.store import Store
+from rc_stats.store import Store, place_of
 from sites import SECRET, TOKEN, written
 
 KEYS: Final = tuple(Settings.model_fields)
@@ -446,6 +446,22 @@ def test_where_a_store_is(tmp_path: Path) -> None:
     path.touch()
     for url in (str(path), f"sqlite:///{path}", "postgresql://db.example/rc"):
         assert locations.has_store(url, {})
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgresql://rc:a%40b@db.example:5432/rc?sslmode=require&sslpassword=a%40b", "db.example:5432/rc"),
+        ("postgresql+psycopg://rc:a@b@db.example/rc", "db.example/rc"),
+        ("postgresql:///rc?host=/run/postgresql&password=a@b", "/run/postgresql/rc"),
+        ("postgresql://rc@/?dbname=books", "this machine/books"),
+        ("sqlite:////srv/a.sqlite3", "/srv/a.sqlite3"),
+        ("/srv/a.sqlite3", "/srv/a.sqlite3"),
+    ],
+)
+def test_which_store_it_is(url: str, place: str) -> None:
+    """A store is told by its path, or by host and database; no user name, password or option is in that."""
+    assert place_of(url) == place
 
 
 @pytest.mark.parametrize(
