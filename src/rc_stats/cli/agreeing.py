@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from rc_stats.cli.configured import CATALOGUE, CONFIG, YES, is_store_missing, loaded_from, place_text, store_if_any
+from rc_stats.cli.configured import (
+    CATALOGUE,
+    CONFIG,
+    YES,
+    is_store_missing,
+    last_words,
+    loaded_from,
+    place_text,
+    store_if_any,
+)
 from rc_stats.cli.streams import agreed, moment, print_text, refuse_without_terminal
 from rc_stats.errors import CatalogueError, GateClosed, StoreError, UsageError
 
@@ -104,7 +113,7 @@ def opt_out(
         print_text(place_text(settings, is_new=found is None))
         if found is None:
             print_text("A yes that is kept in another store still stands.\n")
-        others = [name for name, is_yes in (_last_words(store) or {}).items() if is_yes and name not in names]
+        others = [name for name, is_yes in (last_words(store) or {}).items() if is_yes and name not in names]
         if others:
             print_text(f"Still agreed to: {', '.join(others)}. To end that too: rc-stats opt-out --all\n")
         is_quiet = _settled(store, wait)
@@ -128,20 +137,10 @@ def _meant(
         agreed_to = [] if store is None else [name for name, is_yes in store.catalogues().items() if is_yes]
         return agreed_to if is_pause and agreed_to else sorted({ours, *agreed_to})
     if catalogue is not None and catalogue != ours:
-        said = {} if store is None else _last_words(store)
+        said = {} if store is None else last_words(store)
         if said is not None and catalogue not in said:
             _check_configured(settings, catalogue)
     return [catalogue or ours]
-
-
-def _last_words(store: Store) -> Mapping[str, bool] | None:
-    """Return what the store's history names; None where that is damaged, since a no is taken all the same."""
-    try:
-        return store.catalogues()
-    except StoreError as error:
-        if error.rule != "store-corrupt":
-            raise
-    return None
 
 
 def _check_configured(settings: Settings, catalogue: str) -> None:

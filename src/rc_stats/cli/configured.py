@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -79,6 +79,16 @@ def place_text(settings: Settings, *, is_new: bool) -> str:
     from rc_stats.store import place_of
 
     return f"Store: {place_of(settings.store)}{' (made just now)' if is_new else ''}\n"
+
+
+def last_words(store: Store) -> Mapping[str, bool] | None:
+    """Return what the store's history names; None where that is damaged, since a no is taken all the same."""
+    try:
+        return store.catalogues()
+    except StoreError as error:
+        if error.rule != "store-corrupt":
+            raise
+    return None
 
 
 @contextmanager
