@@ -137,7 +137,7 @@ class Settings(BaseSettings):
         environment_proxies: Whether requests may go through the proxies that the environment names.
         certificates: File with further certificate authorities.
         collector: Another recipient's URL; the policy's recipient by default.
-        retention_days: How long the history is kept by default.
+        retention_days: For how many days ``run`` and ``history prune`` keep the history.
     """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=PREFIX, case_sensitive=True)
