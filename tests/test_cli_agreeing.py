@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sqlite3
+import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,7 +17,7 @@ import pytest
 
 from canaries import assert_no_trace
 from collector import Collector, hold, reply
-from commands import Cli, asked, without
+from commands import Cli, asked, command, environment, without
 from rc_stats.catalogue import load_catalogue
 from rc_stats.configuration import load
 from rc_stats.policy import load_policy
@@ -45,7 +50,7 @@ def test_a_yes_comes_after_a_look(site: Site) -> None:
     for section in shown["sections"]:
         for row in section["rows"]:
             assert row["path"] in text
-    assert text.splitlines()[-2].startswith("Recorded: granted for usage,app, in profile standard or coarser")
+    assert text.splitlines()[-3].startswith("Recorded: granted for usage,app, in profile standard or coarser")
 
 
 def test_a_collector_of_ones_own_is_named_as_such(site: Site) -> None:
@@ -261,6 +266,137 @@ def sent(site: Site) -> int:
     """Send as another instance would, in a thread of its own."""
     with (reporter := reporter_of(load(site.file, {}))).store:
         return reporter.send_once().exit_code
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a process can't be interrupted like this")
+def test_an_interrupt_ends_the_wait(site: Site) -> None:
+    """The no is told before the wait for a request under way, and an interrupt ends that wait and nothing else."""
+    site.agree()
+    release = threading.Event()
+    site.collector.then(hold(release))
+    sending = threading.Thread(target=sent, args=(site,))
+    sending.start()
+    try:
+        site.collector.wait_for(1)
+        words = [*command(), "opt-out", "--wait", "40", "--config", str(site.file)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as running:
+            assert running.stdout is not None
+            assert running.stdout.readline().startswith(b"Recorded: withdrawn")
+            assert running.stdout.readline().startswith(b"Store: ")
+            running.send_signal(signal.SIGINT)
+            rest, error = running.communicate(timeout=60)
+        assert (running.returncode, rest, error.strip()) == (1, b"", b"rc-stats: Interrupted.")
+        assert site.status()["consent"]["state"] == "withdrawn"
+    finally:
+        release.set()
+        sending.join(60)
+
+
+# Which store.
+
+
+def test_the_store_is_named(site: Site) -> None:
+    """A yes and a no say which store they are kept in, and whether it was made for them."""
+    line = f"Store: {site.store}"
+    assert f"{line} (made just now)" in site.agree().text.splitlines()
+    assert line in site.agree().text.splitlines()
+    assert line in site.run("opt-out").text.splitlines()
+    site.configure(store="sqlite:///other.sqlite3")
+    lines = site.run("opt-out").text.splitlines()
+    assert f"Store: {site.directory / 'other.sqlite3'} (made just now)" in lines
+    assert lines[-1] == "A yes that is kept in another store still stands."
+
+
+# Catalogues of others.
+
+OTHER = ("--catalogue", "example-app")
+
+
+@pytest.fixture
+def both(site: Site) -> Site:
+    """Return a workspace that has agreed to the packaged catalogue and to another one."""
+    site.third_party(SEATS)
+    site.agree()
+    assert site.agree(*OTHER).text.endswith("rc-stats opt-out --catalogue example-app\n")
+    return site
+
+
+def states(site: Site) -> list[str]:
+    """Return where the consents of ours and of the other catalogue stand."""
+    with site.books() as store:
+        return [store.consent(name).state for name in (NAME, "example-app")]
+
+
+@pytest.mark.parametrize("what", ["broken", "missing", "not configured"])
+def test_a_catalogue_that_is_gone(both: Site, what: str) -> None:
+    """A yes to another's catalogue can be taken back when that is broken, missing or no longer configured."""
+    own = both.directory / "own.toml"
+    if what == "broken":
+        own.write_text("broken = ", encoding="utf-8")
+    elif what == "missing":
+        own.unlink()
+    else:
+        both.configure(catalogues=None)
+    done = both.run("opt-out", *OTHER)
+    assert (done.code, done.err) == (0, b"")
+    assert states(both) == ["granted", "withdrawn"]
+    assert f"Still agreed to: {NAME}. " in done.text
+
+
+def test_others_are_named(both: Site) -> None:
+    """A no to one catalogue names the others that stay agreed to, and how to end that; then it ends, with one word."""
+    done = both.run("opt-out")
+    assert "Still agreed to: example-app. To end that too: rc-stats opt-out --all\n" in done.text
+    assert states(both) == ["withdrawn", "granted"]
+    both.configure(catalogues=["missing.toml"])
+    done = both.run("opt-out", "--all")
+    assert (done.code, done.err) == (0, b"")
+    assert "Still agreed to" not in done.text
+    assert states(both) == ["withdrawn", "withdrawn"]
+    assert "Still agreed to" not in both.run("opt-out").text
+
+
+def test_all_can_be_paused(both: Site) -> None:
+    """A pause of all is one of each yes; where one was taken back it stays so."""
+    both.run("opt-out")
+    assert both.run("opt-out", "--all", "--until", "2099-01-01").code == 0
+    assert states(both) == ["withdrawn", "granted"]
+    with both.books() as store:
+        assert store.consent("example-app").restricted_until is not None
+
+
+def test_all_before_any_yes(site: Site) -> None:
+    """A no to all before any yes is a no to the packaged catalogue; there is nothing to pause."""
+    assert site.run("opt-out", "--all", "--until", "2099-01-01").code == 2
+    assert site.run("opt-out", "--all").text.startswith(f"Recorded of {NAME}: declined")
+
+
+@pytest.mark.parametrize("name", ["octopus-ltd", "", "a\nb", "\udcff"])
+def test_a_catalogue_that_nobody_knows(site: Site, name: str) -> None:
+    """A name that is neither in the store nor configured is refused, and no store is made for it."""
+    done = site.run("opt-out", "--catalogue", name)
+    assert (done.code, done.out) == (2, b"")
+    assert done.error
+    assert_no_trace(done.err, SECRET)
+    assert not site.store.exists()
+    assert site.run("opt-out", "--all", "--catalogue", NAME).code == 2
+
+
+def test_a_no_to_a_catalogue_without_a_yes(site: Site) -> None:
+    """A configured catalogue can be declined before anybody agreed to it."""
+    site.third_party(SEATS)
+    assert site.run("opt-out", *OTHER).text.startswith("Recorded: declined")
+
+
+def test_a_no_where_the_history_is_damaged(both: Site) -> None:
+    """A no to one catalogue is taken where the history can't be read, and a damaged yes is still named."""
+    with closing(sqlite3.connect(both.store)) as connection, connection:
+        connection.execute("UPDATE entries SET details = '{}' WHERE catalogue = 'example-app'")
+    assert "Still agreed to: example-app." in both.run("opt-out").text
+    with closing(sqlite3.connect(both.store)) as connection, connection:
+        connection.execute("UPDATE entries SET catalogue = x'00' WHERE number = 1")
+    assert both.run("opt-out", *OTHER).text.startswith("Recorded: ")
+    assert (both.run("opt-out", "--all").code, both.run("opt-out").code) == (6, 0)
 
 
 @pytest.mark.parametrize("wait", ["-1", "soon", "3601"])

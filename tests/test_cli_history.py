@@ -74,7 +74,7 @@ def test_show_is_exactly_the_bytes(sent: Site) -> None:
     assert sent.run("history", "show", period(sent)).out == sent.collector.received[0].body
 
 
-@pytest.mark.parametrize("which", ["2001-01", "octopus-ltd", ""])
+@pytest.mark.parametrize("which", ["2001-01", "octopus-ltd", "", "\udcff", "2026-8", "2026-13"])
 def test_show_what_there_is_not(sent: Site, which: str) -> None:
     """A period without a report is wrong usage."""
     done = sent.run("history", "show", which)
@@ -175,6 +175,29 @@ def test_erase_is_of_one_catalogue(sent: Site) -> None:
     assert sent.run("history", "erase", "--yes", "--catalogue", "example-app").code == 0
     assert sent.run("history", "show", which, "--catalogue", "example-app").code == 2
     assert sent.run("history", "show", which).code == 0
+
+
+@pytest.mark.parametrize(
+    "which", ["2026-8", "octopus-ltd", "", "2026-13", "2026-02-30", "2026-08-17T00", "\udcff", "٢٠٢٦-٠٨"]
+)
+def test_erase_a_period_that_is_none(sent: Site, which: str) -> None:
+    """What is no period is wrong usage; nothing is erased, and no entry says so for ever."""
+    done = sent.run("history", "erase", "--yes", "--period", which)
+    assert (done.code, done.out) == (2, b"")
+    assert "[period]" in done.error
+    assert_no_trace(done.err, SECRET)
+    assert [entry["kind"] for entry in sent.history()][-1] == "receipt"
+
+
+def test_erase_a_catalogue_that_is_none(sent: Site) -> None:
+    """A catalogue that the books don't know is wrong usage, and what they know is named."""
+    for name in (SECRET, "\udcff"):
+        done = sent.run("history", "erase", "--yes", "--catalogue", name)
+        assert (done.code, done.out) == (2, b"")
+        assert_no_trace(done.err, SECRET)
+    assert f"There is: {NAME}." in sent.run("history", "erase", "--yes", "--catalogue", "typo").error
+    assert [entry["kind"] for entry in sent.history()][-1] == "receipt"
+    assert sent.run("history", "show", "2026-08", "--catalogue", "\udcff").code == 2
 
 
 @pytest.mark.parametrize(("typed", "code"), [(b"y\n", 0), (b"n\n", 3)], ids=["yes", "no"])

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -418,6 +419,28 @@ def test_run_ends_on_an_interrupt(site: Site, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_run_prunes(site: Site) -> None:
+    """The job removes at once what is kept for longer than is configured, and nothing younger."""
+    site.configure(retention_days=30)
+    with site.books() as store:
+        for days in (31, 29):
+            store.record_refusal(NAME, "2020-01", [f"drift-{days}"], at=datetime.now(UTC) - timedelta(days=days))
+    site.agree()
+    with running(site) as job, site.books() as store:
+        deadline = time.monotonic() + 60
+        while not any(entry.kind == "prune" for entry in store.history()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        job.send_signal(signal.SIGTERM)
+        job.communicate(timeout=60)
+    with site.books() as store:
+        assert store.verify() == ()
+    codes = [entry["details"]["codes"] for entry in site.history() if entry["kind"] == "refusal"]
+    assert codes == [["drift-29"]]
+    (pruned,) = [json.loads(line) for line in site.run("history", "export").out.splitlines() if b'"prune"' in line]
+    assert pruned["details"]["removed"] == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_run_goes_on_after_a_failure(site: Site) -> None:
     """What fails is logged by its rule, of each catalogue, and the job stays until it is told to end."""
     site.third_party(SEATS)
@@ -425,11 +448,13 @@ def test_run_goes_on_after_a_failure(site: Site) -> None:
     site.write(b"octopus-ltd")
     with running(site) as job:
         assert job.stderr is not None
-        log = [job.stderr.readline() for _ in range(3)]
+        log = sorted(line.split(b" ", 3)[3] for line in [job.stderr.readline() for _ in range(4)])
         job.send_signal(signal.SIGTERM)
         out, rest = job.communicate(timeout=60)
     assert (job.returncode, out) == (0, b"")
-    assert all(word in line for line, word in zip(log, (b"waiting", b"not-json", b"not-json"), strict=True))
+    assert all(
+        word in line for line, word in zip(log, (b"not-json", b"not-json", b"pruned: 0", b"waiting"), strict=True)
+    )
     assert_no_trace(b"".join(log) + rest, SECRET)
 
 

@@ -18,7 +18,7 @@ from canaries import assert_no_trace
 from rc_stats import Profile, WorkspaceKind, load_policy, locations
 from rc_stats.configuration import Loaded, Settings, load, masked
 from rc_stats.errors import UsageError
-from rc_stats.store import Store
+from rc_stats.store import Store, place_of
 from sites import SECRET, TOKEN, written
 
 KEYS: Final = tuple(Settings.model_fields)
@@ -149,6 +149,10 @@ def test_paths_are_taken_from_where_the_file_is(tmp_path: Path, monkeypatch: pyt
     assert settings.credentials == Path("/home/rc/a")
     assert settings.catalogues == (tmp_path / "a.toml", Path("/b.toml"))
     assert settings.certificates == Path("a.pem")
+    text = 'store = "sqlite:///s/a.sqlite3"\ncatalogues = "a.toml, ~/b.toml"\n'
+    settings = load(at(tmp_path, text), {}).settings
+    assert settings.store == str(tmp_path / "s" / "a.sqlite3")
+    assert settings.catalogues == (tmp_path / "a.toml", Path("/home/rc/b.toml"))
     urls = 'source = "https://chat.example.org"\nstore = "postgresql://db.example/rc"\n'
     assert load(at(tmp_path, urls), {}).settings.source == "https://chat.example.org"
 
@@ -156,15 +160,27 @@ def test_paths_are_taken_from_where_the_file_is(tmp_path: Path, monkeypatch: pyt
 WRONG: Final[dict[str, list[Any]]] = {
     "workspace": ["rented", 1, "Registered"],
     "profile": ["octopus-ltd", True],
-    "source": ["", "ftp://octopus-ltd/", "http://octopus-ltd.example", "https://rc:octopus-ltd@x.example", "https://"],
-    "credentials": [1, ["octopus-ltd"]],
-    "store": ["", "mysql://rc:octopus-ltd@db.example/rc", 1, "octopus-ltd\n"],
+    "source": [
+        *("", "ftp://octopus-ltd/", "http://octopus-ltd.example", "https://rc:octopus-ltd@x.example", "https://"),
+        *("~octopus-ltd/x.json", "octopus-ltd\0", "HTTPS://octopus-ltd.example", "https://x.example/?octopus-ltd"),
+    ],
+    "credentials": [1, ["octopus-ltd"], "octopus-ltd\0", "~octopus-ltd/x"],
+    "store": [
+        *("", "mysql://rc:octopus-ltd@db.example/rc", 1, "octopus-ltd\n", "~octopus-ltd/x", "sqlite:///~octopus-ltd/x"),
+        *(
+            "sqlite:///",
+            "sqlite://octopus-ltd",
+            "sqlite:///:memory:",
+            "sqlite:///octopus-ltd?mode=ro",
+            "sqlite:///a\0b",
+        ),
+    ],
     "name": ["", " ", "octopus-ltd\n", "octopus-ltd" * 10, 1],
-    "catalogues": [1, [1], {"octopus-ltd": 1}],
+    "catalogues": [1, [1], {"octopus-ltd": 1}, ["octopus-ltd\0"], ["~octopus-ltd/x"]],
     "objections": [1, [1], {"octopus-ltd": 1}],
     "countries": [1, [["octopus-ltd"]], True],
     "environment_proxies": ["octopus-ltd", 2, []],
-    "certificates": [1, False],
+    "certificates": [1, False, "octopus-ltd\0", "~octopus-ltd/x"],
     "collector": [
         *(
             "http://octopus-ltd.example",
@@ -173,8 +189,10 @@ WRONG: Final[dict[str, list[Any]]] = {
             "https://x.example/?octopus-ltd",
         ),
         *("https://x.example/#octopus-ltd", "https://x.example:octopus-ltd/", "https://x.example/ octopus-ltd", "", 1),
+        *("HTTPS://octopus-ltd.example/", "https://öctopus-ltd.example/", "https://x.example/öctopus-ltd"),
+        *("https://x.example:99999/octopus-ltd", "https://[octopus-ltd]/"),
     ],
-    "retention_days": ["octopus-ltd", 0, -1, 1.5, 100_000],
+    "retention_days": ["octopus-ltd", 0, -1, 1.5, 100_000, True, False],
 }
 
 
@@ -189,7 +207,7 @@ def test_a_wrong_value(tmp_path: Path, key: str, value: Any) -> None:
     line = refused(at(tmp_path, text), {})
     assert f" {key} " in line
     assert_no_trace(line, SECRET)
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and value and "\0" not in value:
         line = refused(None, {variable(key): value})
         assert f" {variable(key)} " in line
         assert_no_trace(line, SECRET)
@@ -228,9 +246,17 @@ def test_a_misspelt_variable(name: str, meant: str) -> None:
     assert_no_trace(line, SECRET)
 
 
-@pytest.mark.parametrize("name", ["RC_STATS_ORIGINALS", "RC_STATS_POLICY_TEXT", "RC_STATISTICS", "OBJECTION"])
+@pytest.mark.parametrize("name", ["RC_STATS_ALLOWED_IN", "RC_STATS_SUBPROCESSORS", "RC_STATS_KILL", "RC_STATS_é"])
+def test_an_unknown_variable(name: str) -> None:
+    """A variable with our prefix that there isn't is refused as well where none is near, without its value."""
+    line = refused(None, {name: SECRET})
+    assert " is no setting. " in line
+    assert_no_trace(line, SECRET)
+
+
+@pytest.mark.parametrize("name", ["RCSTATS_TEST_LINES", "_RC_STATS_COMPLETE", "RC_STATISTICS", "OBJECTION"])
 def test_a_variable_of_others(name: str) -> None:
-    """A variable that doesn't look like one of ours is somebody else's."""
+    """A variable without our prefix is somebody else's."""
     assert load(None, {name: SECRET}).settings == Settings()
 
 
@@ -420,6 +446,22 @@ def test_where_a_store_is(tmp_path: Path) -> None:
     path.touch()
     for url in (str(path), f"sqlite:///{path}", "postgresql://db.example/rc"):
         assert locations.has_store(url, {})
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgresql://rc:a%40b@db.example:5432/rc?sslmode=require&sslpassword=a%40b", "db.example:5432/rc"),
+        ("postgresql+psycopg://rc:a@b@db.example/rc", "db.example/rc"),
+        ("postgresql:///rc?host=/run/postgresql&password=a@b", "/run/postgresql/rc"),
+        ("postgresql://rc@/?dbname=books", "this machine/books"),
+        ("sqlite:////srv/a.sqlite3", "/srv/a.sqlite3"),
+        ("/srv/a.sqlite3", "/srv/a.sqlite3"),
+    ],
+)
+def test_which_store_it_is(url: str, place: str) -> None:
+    """A store is told by its path, or by host and database; no user name, password or option is in that."""
+    assert place_of(url) == place
 
 
 @pytest.mark.parametrize(

@@ -592,11 +592,11 @@ assert "msgspec" in sys.modules
 # The listing.
 
 GOLDEN: Final = TESTS / "data" / "plan-standard.txt"
-IS_WRITING: Final = os.environ.get("RC_STATS_GOLDEN_WRITE") == "1"
+IS_WRITING: Final = os.environ.get("RCSTATS_TEST_GOLDEN_WRITE") == "1"
 
 
 def test_the_listing() -> None:
-    """The plan is printed as it was reviewed; RC_STATS_GOLDEN_WRITE=1 writes it anew."""
+    """The plan is printed as it was reviewed; RCSTATS_TEST_GOLDEN_WRITE=1 writes it anew."""
     text = reader(Profile.STANDARD).listing.text
     if IS_WRITING:
         GOLDEN.write_text(text, encoding="utf-8")

@@ -280,6 +280,10 @@ LABELS: list[tuple[Any, Any]] = [
 ]
 
 
+NOTHING: list[dict[str, Any]] = [{"statistics": None}, {"statistics": [{}]}, {"consent": None}]
+"""Lines without a document."""
+
+
 @pytest.mark.parametrize(("value", "label"), LABELS, ids=range(len(LABELS)))
 def test_labels(value: Any, label: Any) -> None:
     """Only the key that was asked for is copied, only a short text or an integer, cleared or refused."""
@@ -288,6 +292,10 @@ def test_labels(value: Any, label: Any) -> None:
         assert asked(dump(line), options(label="other")).label is None
         assert asked(dump(line)).label is None
     assert asked(dump({**wrapped(1, id=value), "workspace": 5}), options(label="id")).label == label
+    for nothing in NOTHING:
+        for line in ({"id": value, **nothing}, {**nothing, "id": value}):
+            ruling = asked(dump(line), options(label="id"))
+            assert (ruling.reasons, ruling.label) == (("no-statistics",), label)
 
 
 def test_no_label_out_of_a_document() -> None:

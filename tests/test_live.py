@@ -386,10 +386,10 @@ def test_a_file_that_others_may_use_is_refused(tmp_path: Path) -> None:
         assert credentials_from({}, file) == Credentials(WHO, SECRET)
 
 
-@pytest.mark.parametrize("what", ["missing", "a directory"])
-def test_a_file_that_cant_be_read_is_refused(tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize("name", ["missing", ".", "no\0path"])
+def test_a_file_that_cant_be_read_is_refused(tmp_path: Path, name: str) -> None:
     """Where there is no file to read, it says so; the environment doesn't step in."""
-    file = tmp_path if what == "a directory" else tmp_path / "credentials"
+    file = tmp_path / name
     with pytest.raises(UsageError) as caught:
         credentials_from({USER_ID: WHO, AUTH_TOKEN: SECRET}, file)
     assert caught.value.rule == "live-credentials-file"

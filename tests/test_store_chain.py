@@ -338,6 +338,21 @@ def test_a_rewritten_entry_shows_behind_it(books: Books) -> None:
             assert names(faults, later["number"]) or names(faults, row["number"])
 
 
+@pytest.mark.parametrize("value", [..., None, 1, [], {}], ids=repr)
+def test_a_rewritten_entry_of_another_shape(books: Books, value: Any) -> None:
+    """An entry that was rewritten with a digest to match, and lacks what its kind says, is told of and is no crash."""
+    for index, row in enumerate(books.entries):
+        for key in (details := json.loads(row["details"])):
+            changed = {name: told for name, told in details.items() if name != key or value is not ...}
+            changed = {name: value if name == key else told for name, told in changed.items()}
+            if changed == details:
+                continue
+            text = json.dumps(changed, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            digest = digest_by_hand({**row, "details": changed}, row["before"])
+            with books.changed("entries", books.edited("entries", index, details=text, digest=digest)) as faults:
+                assert faults
+
+
 def digest_by_hand(line: dict[str, Any], before: str) -> str:
     """Return an entry's digest as the documentation tells it, without the package."""
     names = ("number", "workspace", "at", "kind", "catalogue", "period", "details", "private_digest")

@@ -47,11 +47,12 @@ from collector import (
     tunnel,
     unread,
 )
+from rc_stats.addresses import address_of
 from rc_stats.catalogue import Profile
 from rc_stats.consent import Consent
 from rc_stats.errors import GateClosed, LeaseLost, RcStatsError, StoreError, TransportError, UsageError
 from rc_stats.gate import Decision, Payload, Switches, clear
-from rc_stats.https import Answer, Client, Fault, address_of
+from rc_stats.https import Answer, Client, Fault
 from rc_stats.policy import DataType, Recipient
 from rc_stats.transport import MAX_ANSWER_BYTES, MAX_TOKEN_BYTES, Receipt, Transport, _retry_after
 from sending import (
@@ -562,6 +563,12 @@ def test_a_file_without_certificates_is_refused(tmp_path: Path, content: bytes |
         Transport(certificates=file)
     assert caught.value.rule == "certificates"
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_path_of_certificates_that_is_none() -> None:
+    """What can't be the path of a file is refused like a file that is missing."""
+    with pytest.raises(UsageError, match="certificates"):
+        Transport(certificates=Path("authority\0.pem"))
 
 
 # What bounds it.

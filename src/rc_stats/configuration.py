@@ -2,7 +2,7 @@
 The configuration: one TOML file, overridden by the environment, and for each value where it came from.
 
 It holds no secret but a password in a database's URL, which is masked wherever it is shown. The credentials of a live
-workspace are read apart. Any doubt is an error: an unknown key, a misspelt variable or a wrong value is not skipped.
+workspace are read apart. Any doubt is an error: an unknown key, an unknown variable or a wrong value is not skipped.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import SplitResult, urlsplit
 
+from rc_stats.addresses import Address, address_of
 from rc_stats.catalogue import Profile
 from rc_stats.decision import Objections, Workspace
-from rc_stats.errors import MissingExtra, UsageError
+from rc_stats.errors import MissingExtra, TransportError, UsageError
 from rc_stats.locations import APART, PREFIX, configuration_file
 from rc_stats.policy import Policy, Recipient, WorkspaceKind
 
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
     from rc_stats.live import LiveWorkspace
 
 _MASK: Final = "***"
+_SQLITE: Final = "sqlite:///"
+_SERVERS: Final = ("postgresql://", "postgresql+psycopg://")
 _UNSET: Final = {"collector": "the policy's recipient", "store": "a file in the user's state directory"}
 
 
@@ -49,8 +50,10 @@ def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def _expanded(text: str) -> str:
-    return text if "://" in text else str(Path(text).expanduser())
+def _no_flag(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("is a number of days")  # noqa: TRY004 - pydantic wants this one
+    return value
 
 
 def _plain(text: str) -> str:
@@ -59,50 +62,61 @@ def _plain(text: str) -> str:
     return text
 
 
-def _host(text: str) -> str:
-    """Return the host of an address to which a request may go: over TLS, or to this machine, and without a password."""
+def _path(text: str) -> str:
+    """Return the path that *text* is, with a home of a user spelt out."""
     try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        parts, host = SplitResult("", "", "", "", ""), ""
-    if parts.scheme not in ("http", "https") or not host or not text.isprintable() or " " in text:
-        raise ValueError("is no address such as https://stats.example.org/")
-    if "@" in parts.netloc:
+        return str(Path(_plain(text)).expanduser())
+    except RuntimeError:
+        pass
+    raise ValueError("begins with the home of a user who is not known")
+
+
+def _address(text: str) -> Address:
+    """Return the address that *text* is: one that a request may go to, without a user name or password in it."""
+    rule = ""
+    try:
+        return address_of(text, prefix="configured")
+    except TransportError as error:
+        rule = error.rule
+    if "@" in text.partition("://")[2].partition("/")[0]:
         raise ValueError("holds a user name or password; those are read from the environment or the credentials file")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if rule == "configured-insecure-url":
         raise ValueError("uses http, which is allowed to this machine only; use https")
-    return host
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    raise ValueError("is no address such as https://stats.example.org/, with a host in ASCII")
 
 
 def _source(text: str) -> str:
-    if "://" in text:
-        _host(text)
-    return _expanded(_plain(text))
+    if "://" not in text:
+        return _path(text)
+    _address(text)
+    if "?" in text:
+        raise ValueError("has a query; give the address alone")
+    return text
 
 
 def _collector(text: str) -> str:
-    _host(text)
-    parts = urlsplit(text)
-    if parts.query or parts.fragment:
-        raise ValueError("has a query or a fragment, which would be shown and stored; give the address alone")
-    return text if parts.path else f"{text}/"
+    _address(text)
+    if "?" in text:
+        raise ValueError("has a query, which would be shown and stored; give the address alone")
+    return text if "/" in text.partition("://")[2] else f"{text}/"
 
 
 def _store(text: str) -> str:
-    if "://" in text and text.partition("://")[0] not in ("sqlite", "postgresql", "postgresql+psycopg"):
+    file = _file_of(text)
+    if "://" not in file:
+        return _path(file)
+    if not text.startswith(_SERVERS):
         raise ValueError("is a path, sqlite:///… or postgresql://…")
-    return _expanded(_plain(text))
+    return _plain(text)
 
 
-_File = Annotated[Path, AfterValidator(Path.expanduser)]
+def _file_of(store: str) -> str:
+    """Return the path in the URL of an SQLite file; anything else as it is."""
+    path = store.removeprefix(_SQLITE)
+    return store if path != store and ("?" in path or path == ":memory:") else path
+
+
+_File = Annotated[Path, AfterValidator(lambda path: Path(_path(str(path))))]
 _Names = Annotated[frozenset[str], BeforeValidator(_split)]
 
 
@@ -123,7 +137,7 @@ class Settings(BaseSettings):
         environment_proxies: Whether requests may go through the proxies that the environment names.
         certificates: File with further certificate authorities.
         collector: Another recipient's URL; the policy's recipient by default.
-        retention_days: How long the history is kept by default.
+        retention_days: For how many days ``run`` and ``history prune`` keep the history.
     """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=PREFIX, case_sensitive=True)
@@ -140,7 +154,7 @@ class Settings(BaseSettings):
     environment_proxies: bool = False
     certificates: _File | None = None
     collector: Annotated[str, AfterValidator(_collector)] | None = None
-    retention_days: Annotated[int, Field(ge=1, le=36_500)] = 400
+    retention_days: Annotated[int, BeforeValidator(_no_flag), Field(ge=1, le=36_500)] = 400
 
     @classmethod
     def settings_customise_sources(
@@ -167,9 +181,11 @@ class Settings(BaseSettings):
         """Return who gets the statistics: the policy's recipient, or the configured one under its own name."""
         if self.collector is None:
             return policy.recipient
-        host = _host(self.collector)
-        country = "this machine" if _is_loopback(host) else "a country that nobody has named"
-        return Recipient(f"The configured collector at {host}", self.collector, country, (), "statistics-sharing")
+        address = address_of(self.collector, prefix="configured")
+        country = "this machine" if address.is_local else "a country that nobody has named"
+        return Recipient(
+            f"The configured collector at {address.host.lower()}", self.collector, country, (), "statistics-sharing"
+        )
 
     def live(self, url: str, environment: Mapping[str, str]) -> LiveWorkspace:
         """
@@ -240,7 +256,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Loaded:
     path = path or configuration_file(environment)
     of_file = {} if path is None else _read(path)
     of_environment = _Environment(environment)()
-    _refuse_misspelt(environment)
+    _refuse_unknown(environment)
     fault = ""
     try:
         settings = Settings(**{**of_file, **of_environment})
@@ -276,21 +292,23 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _beside(path: Path, key: str, value: Any) -> Any:
     """Return *value* with relative paths taken from the directory of the file that holds them."""
-    if isinstance(value, list) and key == "catalogues":
+    if key == "catalogues" and isinstance(value := _split(value), list):
         return [_beside(path, "credentials", item) for item in value]
     if not isinstance(value, str) or key not in ("certificates", "credentials", "source", "store"):
         return value
-    return value if not value or "://" in value else str(path.absolute().parent / Path(value).expanduser())
+    text = _file_of(value) if key == "store" else value
+    is_complete = not text or "://" in text or text.startswith("~")  # a home is spelt out later
+    return text if is_complete else str(path.absolute().parent / text)
 
 
-def _refuse_misspelt(environment: Mapping[str, str]) -> None:
-    """Refuse a variable that looks like one of ours: an objection that is not heard would be worse than an error."""
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    """Refuse a variable that is none of ours: an objection that is not heard would be worse than an error."""
     ours = {key.upper() for key in Settings.model_fields} | {name.removeprefix(PREFIX) for name in APART}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in ours:
             close = get_close_matches(name.removeprefix(PREFIX), ours, n=1, cutoff=0.75)
-            if close:
-                raise _wrong(f"{ascii(name)[1:-1]} is no setting.", f"Did you mean {PREFIX}{close[0]}?")
+            remedy = f"Did you mean {PREFIX}{close[0]}?" if close else "Take it out of the environment."
+            raise _wrong(f"{ascii(name)[1:-1]} is no setting.", remedy)
 
 
 def _faults(error: ValidationError, of_environment: Mapping[str, Any]) -> Iterator[str]:

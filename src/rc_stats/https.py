@@ -8,7 +8,6 @@ httpx2, httpcore2, is used with a network of its own: every look-up, handshake, 
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
 import socket
@@ -26,7 +25,8 @@ from time import monotonic
 from typing import Any, Final
 from urllib.parse import unquote
 
-from rc_stats.errors import MissingExtra, TransportError, UsageError
+from rc_stats.addresses import AUTHORITY, Address, is_loopback
+from rc_stats.errors import MissingExtra, UsageError
 
 try:
     import httpcore2
@@ -34,11 +34,7 @@ try:
 except ImportError:
     raise MissingExtra("http", "Speaking to other machines") from None
 
-_AUTHORITY: Final = r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
-_URL: Final = re.compile(rf"(?P<scheme>https?)://{_AUTHORITY}(?P<target>/[!-\"$-~]*)?", re.ASCII)
-_PROXY: Final = re.compile(rf"(?:http://)?(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?{_AUTHORITY}/?", re.ASCII)
-_LOOPBACK: Final = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
-_PORTS: Final = {"http": 80, "https": 443}
+_PROXY: Final = re.compile(rf"(?:http://)?(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?{AUTHORITY}/?", re.ASCII)
 
 _IS_QUIET: Final = ContextVar("_IS_QUIET", default=False)
 
@@ -94,64 +90,6 @@ class Answer:
     def header(self, name: str) -> str | None:
         """Return the first value of header *name*, which is in lower case."""
         return next((value for key, value in self.headers if key == name), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A URL that may be asked: over TLS, or on this very machine."""
-
-    scheme: str
-    host: str
-    port: int
-    target: str
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is asked without TLS."""
-        return self.scheme == "http"
-
-
-def address_of(url: str, *, prefix: str) -> Address:
-    """
-    Return *url* in its parts.
-
-    Args:
-        prefix: What the rules of errors begin with.
-
-    Raises:
-        TransportError: ``…-url`` if it can't be asked, ``…-insecure-url`` if it is neither HTTPS nor on this machine.
-    """
-    found = _URL.fullmatch(url)
-    port = int(found["port"] or _PORTS[found["scheme"]]) if found else 0
-    if not found or not 0 < port < 2**16:
-        raise unusable_url(prefix)
-    host = found["host"].strip("[]")
-    if found["scheme"] == "http" and host != "localhost" and not _is_loopback(host):
-        raise TransportError(
-            "The URL is not secure: plain HTTP is for this machine only.",
-            rule=f"{prefix}-insecure-url",
-            remedy="Use https://.",
-            is_final=True,
-        )
-    return Address(found["scheme"], host, port, found["target"] or "/")
-
-
-def unusable_url(prefix: str) -> TransportError:
-    """Return the error for a URL that can't be asked. It doesn't quote it: a password may be in it."""
-    return TransportError(
-        "The URL can't be used.",
-        rule=f"{prefix}-url",
-        remedy="It is https://, a host in ASCII, perhaps a port and a path; no user, no password, no fragment.",
-        is_final=True,
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return any(address in network for network in _LOOPBACK)
 
 
 class Client:
@@ -220,7 +158,7 @@ class Client:
 def _is_loaded(context: ssl.SSLContext, certificates: Path) -> bool:
     try:
         context.load_verify_locations(cafile=certificates)
-    except OSError:  # an ssl.SSLError is one
+    except (OSError, ValueError):  # an ssl.SSLError is an OSError; no path is a ValueError
         return False
     return True
 
@@ -310,7 +248,7 @@ class _Network(httpcore2.NetworkBackend):
 
         Thread(target=look_up, name="rc-stats-resolver", daemon=True).start()
         addresses = found.result(self.left())
-        return [address for address in addresses if not self._is_local or _is_loopback(address)]
+        return [address for address in addresses if not self._is_local or is_loopback(address)]
 
 
 class _Stream(httpcore2.NetworkStream):

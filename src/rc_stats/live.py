@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from rc_stats._version import __version__
+from rc_stats.addresses import address_of, unusable_url
 from rc_stats.errors import TransportError, UnusableInput, UsageError
-from rc_stats.https import Answer, Client, Fault, address_of, unusable_url
+from rc_stats.https import Answer, Client, Fault
 from rc_stats.wire import MAX_DOCUMENT_BYTES, parse, too_large
 
 USER_ID: Final = "RC_STATS_USER_ID"
@@ -79,7 +80,7 @@ def _credentials_of(file: Path) -> Credentials:
         with file.open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
             content = stream.read(_FILE_BYTES + 1)
-    except OSError:
+    except (OSError, ValueError):  # what is no path is a ValueError
         raise _unusable_file("can't be read", "Check its path and its permissions.") from None
     if os.name == "posix" and stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO):
         raise _unusable_file("is open to others", "Let its owner alone read it: chmod 600.")

@@ -19,10 +19,11 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
 
+from rc_stats.addresses import address_of
 from rc_stats.delivery import ACCEPTED, Permit, Receipt, Record, is_passing, refusal, sendable, swallowed
 from rc_stats.errors import MissingExtra, TransportError, UnusableInput, UsageError
 from rc_stats.gate import Payload, confirm
-from rc_stats.https import Client, Fault, address_of, is_quiet, quiet
+from rc_stats.https import Client, Fault, is_quiet, quiet
 from rc_stats.wire import parse
 
 try:

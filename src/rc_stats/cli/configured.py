@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,7 +23,17 @@ CONFIG: Final = click.option(
     type=click.Path(path_type=Path),
     help="The configuration; RC_STATS_CONFIG or your own by default.",
 )
-CATALOGUE: Final = click.option("--catalogue", metavar="NAME", help="Another's catalogue; ours by default.")
+
+
+def _name(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    if text is not None and (not text or not text.isprintable()):
+        raise click.BadParameter("is no name of a catalogue")
+    return text
+
+
+CATALOGUE: Final = click.option(
+    "--catalogue", metavar="NAME", callback=_name, help="Another's catalogue; ours by default."
+)
 YES: Final = click.option("--yes", "is_yes", is_flag=True, help="Don't ask.")
 
 
@@ -53,6 +63,32 @@ def store_if_any(settings: Settings | None) -> Store | None:
         if error.rule != "store-missing":
             raise
         return None
+
+
+def is_store_missing(settings: Settings) -> bool:
+    """Say whether there is no store yet, so that it would be made."""
+    store = store_if_any(settings)
+    if store is None:
+        return True
+    store.close()
+    return False
+
+
+def place_text(settings: Settings, *, is_new: bool) -> str:
+    """Return the line that says which store it is, and whether it was made just now."""
+    from rc_stats.store import place_of
+
+    return f"Store: {place_of(settings.store)}{' (made just now)' if is_new else ''}\n"
+
+
+def last_words(store: Store) -> Mapping[str, bool] | None:
+    """Return what the store's history names; None where that is damaged, since a no is taken all the same."""
+    try:
+        return store.catalogues()
+    except StoreError as error:
+        if error.rule != "store-corrupt":
+            raise
+    return None
 
 
 @contextmanager

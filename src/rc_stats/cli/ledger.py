@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 import click
 
-from rc_stats.cli.configured import CATALOGUE, CONFIG, YES, loaded_from, store_if_any
+from rc_stats.cli.configured import CATALOGUE, CONFIG, YES, last_words, loaded_from, store_if_any
 from rc_stats.cli.streams import agreed, as_json, print_text, refuse_without_terminal, tell, write
 from rc_stats.errors import GateClosed, StoreError, UsageError
 
@@ -43,6 +44,17 @@ def _name(catalogue: str | None) -> str:
     from rc_stats.catalogue import load_catalogue
 
     return load_catalogue().name if catalogue is None else catalogue
+
+
+def _is_period(text: str) -> bool:
+    """Say whether *text* is a month or a day, in the form in which reports have them."""
+    if not re.fullmatch(r"\d{4}-\d\d(-\d\d)?", text, re.ASCII):
+        return False
+    try:
+        date.fromisoformat(text if len(text) > len("2026-08") else f"{text}-01")
+    except ValueError:
+        return False
+    return True
 
 
 @history.command("list")
@@ -80,7 +92,7 @@ def show(*, period: str, catalogue: str | None, config: Path | None) -> int:
     Exit code: 0 here they are, 2 there are none: there was no such report, or it was erased.
     """
     with _store(config) as store:
-        body = None if store is None else store.payload(_name(catalogue), period)
+        body = None if store is None or not _is_period(period) else store.payload(_name(catalogue), period)
     if body is None:
         raise UsageError(
             "No bytes are kept of a report for this period.",
@@ -141,11 +153,22 @@ def erase(*, period: str | None, is_yes: bool, catalogue: str | None, config: Pa
     from rc_stats.service import now
 
     refuse_without_terminal(is_yes=is_yes)
+    if period is not None and not _is_period(period):
+        raise UsageError(
+            "A period is a month or a day.", rule="period", remedy="Name one such as 2026-08 or 2026-08-17, or none."
+        )
     with _store(config) as store:
         if store is None:
             print_text(_NOTHING)
             return 0
         name = _name(catalogue)
+        said = last_words(store)
+        if catalogue is not None and said is not None and catalogue not in said:
+            raise UsageError(
+                "Nothing is kept of a catalogue of this name.",
+                rule="catalogue",
+                remedy=f"There is: {', '.join(said) or 'none'}.",
+            )
         what = f"for {period}" if period else "for all periods"
         if not agreed(f"Destroy for good what is kept of {name} {what}?", is_yes=is_yes):
             raise GateClosed("The answer was no; nothing was erased.", rule="not-agreed")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from rc_stats.outcome import Outcome, Prepared
     from rc_stats.reporter import Reporter
     from rc_stats.store import Store
+
+_HOUR_S: Final = 3600
 
 
 @click.command()
@@ -164,7 +167,8 @@ def run(*, catalogue: str | None, config: Path | None) -> int:
     """
     Send once a day, at a random minute, until it is told to end.
 
-    It does so for each configured catalogue. SIGTERM or an interrupt ends it with exit code 0; a request that has begun
+    It does so for each configured catalogue. Once a day it also removes what is kept for longer than retention_days, as
+    history prune does. SIGTERM or an interrupt ends it with exit code 0; a request that has begun
     is finished and recorded first. The log goes to standard error and holds no value.
     """
     from rc_stats.service import store_of
@@ -175,18 +179,37 @@ def run(*, catalogue: str | None, config: Path | None) -> int:
         reporters = list(_reporters(loaded, catalogue, store, codes, is_sending=True))
         if codes:
             return _worst(codes)
-        asyncio.run(_daily(reporters, log))
+        asyncio.run(_daily(reporters, _pruning(store, loaded.settings.retention_days, log), log))
     return 0
 
 
-async def _daily(reporters: Iterable[Reporter], log: logging.Logger) -> None:
-    """Let every reporter run until a signal comes."""
+async def _daily(reporters: Iterable[Reporter], pruning: Coroutine[None, None, None], log: logging.Logger) -> None:
+    """Let every reporter run, and *pruning* beside them, until a signal comes."""
     with _cancelled_by_signals(), suppress(asyncio.CancelledError):
         log.info("waiting: one report for each period, looked after once a day at a random minute")
         async with asyncio.TaskGroup() as group:
             for reporter in reporters:
                 group.create_task(reporter.run())
+            group.create_task(pruning)
     log.info("ended")
+
+
+async def _pruning(store: Store, keep_days: int, log: logging.Logger) -> None:
+    """Remove at once, and then on each day, what is kept for longer than *keep_days*."""
+    from rc_stats.service import now
+
+    done = None
+    while True:
+        at = now()
+        if at.date() != done:
+            try:
+                count = await asyncio.to_thread(store.prune, before=at - timedelta(days=keep_days), at=at)
+            except RcStatsError as error:  # the next hour is another try
+                log.warning("nothing pruned: %s", error.rule)
+            else:
+                done = at.date()
+                log.info("pruned: %d old entries", count)
+        await asyncio.sleep(_HOUR_S)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from rc_stats.catalogue import load_catalogue
 from rc_stats.errors import UnusableInput, UsageError
 from rc_stats.fleet.inputs import Done, Task, tasks_of
 from rc_stats.fleet.lines import Options
-from rc_stats.fleet.output import Output, Point, Tally, decisions_name, output_of, packing_of_name
+from rc_stats.fleet.output import Output, Point, Tally, decisions_name, output_of, own_names, packing_of_name
 from rc_stats.fleet.pieces import END, LONGEST_LINE, SIZE, Outcome, Work, numbered
 from rc_stats.fleet.places import Place, is_url, local_path, places_of
 from rc_stats.fleet.ring import Engine, Here, Ring
@@ -59,7 +59,7 @@ def run(
     The output depends on inputs and options alone: not on how many work, where, or how often the run was interrupted.
 
     Args:
-        names: Paths, patterns, URLs, or ``-``.
+        names: Paths, patterns, URLs, or ``-``. A pattern leaves out decisions, and the output of the run before.
         output: A path or URL for the payloads; the decisions stand beside it, see :func:`decisions_name`. Its ending
             chooses the packing of both: ``.gz``, ``.zst`` or none.
         workers: Processes; 1 for this one alone. They begin as any process of :mod:`multiprocessing` that is spawned.
@@ -76,7 +76,7 @@ def run(
     """
     if workers < 1 or not 1 <= size <= LONGEST_LINE:
         raise UsageError("At least one worker does the work.", rule="workers")
-    places = places_of(names)
+    places = places_of(names, own_names(output))
     if not any(place.is_there for place in places):
         raise UnusableInput("None of the inputs is there.", rule="no-document", remedy="Check their names.")
     _check_apart(places, output)

@@ -81,7 +81,9 @@ def bulk(
     line, verdict, reasons. A line that can't be used is a refusal there. Each line counts as a first report, so give
     each workspace one line for each period.
 
-    Exit code: 0 done, 1 the output can't be written, 4 nothing in the inputs can be used.
+    A pattern leaves out *.decisions.jsonl and the output of the run before; a name given whole is taken.
+
+    Exit code: 0 done, 1 the output can't be written or it was interrupted, 4 nothing in the inputs can be used.
     """
     from rc_stats.catalogue import Profile  # noqa: PLC0415 - other verbs start without
     from rc_stats.decision import Switches, Workspace  # noqa: PLC0415

@@ -118,7 +118,7 @@ class Ruling(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """A line in its parts, as bytes; what is absent is empty."""
+    """A line in its parts, as bytes; what is absent is empty: also the document where there is none."""
 
     document: bytes
     workspace: bytes = b""
@@ -175,6 +175,8 @@ class LineGate:
             with suppress(UnusableInput):  # else the document may not be the last of the line's keys
                 return self._ruling(quick)
         parts = self._split(line)
+        if not parts.document:
+            return Ruling(None, ("no-statistics",), label=parts.label, is_usable=False)
         try:
             return self._ruling(parts)
         except UnusableInput as error:
@@ -215,7 +217,7 @@ class LineGate:
         Return the parts of any line.
 
         Raises:
-            UnusableInput: Of :func:`rc_stats.wire.parse`; also ``not-an-object`` and ``no-statistics``.
+            UnusableInput: Of :func:`rc_stats.wire.parse`; also ``not-an-object``.
         """
         try:
             parts: Any = self._decode(line)
@@ -232,13 +234,7 @@ class LineGate:
         if parts.statistics is _ABSENT and parts.workspace is _ABSENT and parts.consent is _ABSENT:
             return _Line(line)
         document = bytes(parts.statistics)
-        if not document.startswith(b"{"):
-            raise UnusableInput(
-                "The line names a workspace, a consent or statistics, and holds no statistics document.",
-                rule="no-statistics",
-                remedy="Pass one document on each line, under the key statistics.",
-            )
-        return self._line(parts, document)
+        return self._line(parts, document if document.startswith(b"{") else b"")
 
     def _line(self, parts: Any, document: bytes) -> _Line:
         label = _label(bytes(parts.label)) if self._options.label else None

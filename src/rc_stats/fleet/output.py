@@ -87,6 +87,23 @@ def decisions_name(name: str) -> str:
     return f"{stem.removesuffix(ending)}.decisions.jsonl{suffix}"
 
 
+def own_names(name: str) -> frozenset[str]:
+    """
+    Return the real paths, or the URL, that a run into output *name* writes.
+
+    Of the output itself only if its decisions stand beside it: else it is no output yet, and may be anything.
+    """
+    if is_url(name):
+        with suppress(Exception):  # each file system has errors of its own
+            fs, there = remote_file(name)
+            return frozenset({fs.unstrip_protocol(there)} if fs.exists(decisions_name(there)) else ())
+        return frozenset()
+    path = local_path(name)
+    decisions = path.with_name(decisions_name(path.name))
+    passing = {f"{path}.journal", f"{path}.partial", f"{decisions}.partial"}
+    return frozenset(passing | ({str(path)} if decisions.exists() else set()))
+
+
 class Output(Protocol):
     """
     Where a run writes. Entering it prepares; leaving it by an error keeps what can be gone on from.
@@ -136,6 +153,10 @@ def output_of(name: str, *, work: str, now: datetime, is_resumable: bool, resume
         UsageError: ``output``, ``resume-url``, ``resume-stream``.
         MissingExtra: The extra ``fleet`` for URLs and zstd.
     """
+    if name == "-":
+        raise UsageError(
+            "Payloads and decisions go to two files, not to standard output.", rule="output", remedy="Name one: -o FILE"
+        )
     check_packing(packing_of_name(name))
     if resume and is_url(name):
         raise UsageError("A run into a URL leaves nothing to go on from.", rule="resume-url", remedy="Begin again.")
@@ -157,22 +178,24 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _plainly(write: Callable[P, R]) -> Callable[P, R]:
+def _plainly(remedy: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Tell what the system says when it can't write, and no more."""
 
-    @wraps(write)
-    def told(*arguments: P.args, **named: P.kwargs) -> R:
-        try:
-            return write(*arguments, **named)
-        except OSError as error:
-            problem = error.strerror or "no reason given"
-        raise RcStatsError(
-            f"The output can't be written: {problem}.",
-            rule="output",
-            remedy="What was done is kept; go on with: --resume",
-        )
+    def with_remedy(write: Callable[P, R]) -> Callable[P, R]:
+        @wraps(write)
+        def told(*arguments: P.args, **named: P.kwargs) -> R:
+            try:
+                return write(*arguments, **named)
+            except OSError as error:
+                problem = error.strerror or "no reason given"
+            raise RcStatsError(f"The output can't be written: {problem}.", rule="output", remedy=remedy)
 
-    return told
+        return told
+
+    return with_remedy
+
+
+_GO_ON: Final = "What was done is kept; go on with: --resume"
 
 
 def _silently(write: Callable[P, R]) -> Callable[P, R]:
@@ -206,11 +229,13 @@ class _Local:
         self.is_finished = False
         self._files: list[BinaryIO] = []
         self.point = Point()
+        if not path.parent.is_dir():
+            raise UsageError("The folder of the output isn't there.", rule="output", remedy="Make it, or name another.")
         for final in self._finals:
             if final.exists() and not final.is_file():
                 raise UsageError("The output is no file that could be replaced.", rule="output")
 
-    @_plainly
+    @_plainly("Nothing was done. Make it possible, or choose another place.")
     def __enter__(self) -> Self:
         """Take the journal, and what it says is done."""
         self._files.append(_locked(self._journal_path))
@@ -248,7 +273,7 @@ class _Local:
         self._journal.write(b"\n" + orjson.dumps(entry) + b"\n")
         _sync(self._journal)
 
-    @_plainly
+    @_plainly(_GO_ON)
     def write(self, payloads: bytes, records: bytes) -> None:
         """Take *payloads*, which are packed, and *records*, which are not."""
         _, decisions_file, payload_file = self._files
@@ -256,7 +281,7 @@ class _Local:
         if records:
             decisions_file.write(packed(records, self._packing))
 
-    @_plainly
+    @_plainly(_GO_ON)
     def save(self, point: Point) -> None:
         """Write both files through to the disk, then say so in the journal."""
         _, *files = self._files
@@ -264,7 +289,7 @@ class _Local:
             _sync(file)
         self._note(_told(point) | {"sizes": [file.tell() for file in files]})
 
-    @_plainly
+    @_plainly(_GO_ON)
     def finish(self) -> None:
         """Give both files their names, and let the journal go."""
         if not self.is_finished:

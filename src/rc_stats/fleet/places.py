@@ -11,12 +11,13 @@ import glob
 import os
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from rc_stats.errors import MissingExtra, UnusableInput, UsageError
+from rc_stats.fleet.packing import SUFFIXES
 
 STANDARD_INPUT: Final = "-"
 
@@ -41,6 +42,7 @@ class Place:
 
 
 _FILE: Final = "file://"
+_DECISIONS: Final = tuple(f".decisions.jsonl{suffix}" for suffix in ("", *SUFFIXES))
 
 
 def is_url(name: str) -> bool:
@@ -53,11 +55,15 @@ def local_path(name: str) -> Path:
     return Path(name.removeprefix(_FILE)).resolve()
 
 
-def places_of(names: Iterable[str]) -> list[Place]:
+def places_of(names: Iterable[str], own: Container[str] = ()) -> list[Place]:
     """
     Return the inputs that *names* stand for: in their order, of each pattern sorted.
 
-    A name that stands for nothing is an input as well, which is not there; so it is recorded.
+    A name that stands for nothing is an input as well, which is not there; so it is recorded. A pattern stands for no
+    decisions of a run, and for none of *own*; a name that is given whole is taken.
+
+    Args:
+        own: What the run itself writes, by real path or URL.
 
     Raises:
         UsageError: ``standard-input``: it is named twice, or there is none.
@@ -65,29 +71,31 @@ def places_of(names: Iterable[str]) -> list[Place]:
     """
     found: list[str] = []
     for name in names:
-        found += _remote_names(name) if is_url(name) else _local_names(name.removeprefix(_FILE))
+        found += _remote_names(name, own) if is_url(name) else _local_names(name.removeprefix(_FILE), own)
     if found.count(STANDARD_INPUT) > 1:
         raise UsageError("Standard input can be read once.", rule="standard-input")
     return [_place(number, name) for number, name in enumerate(found, 1)]
 
 
-def _local_names(name: str) -> list[str]:
+def _local_names(name: str, own: Container[str]) -> list[str]:
     """Return absolute names: a worker elsewhere on the machine, or of a cluster, has another current directory."""
     if name == STANDARD_INPUT:
         return [name]
     found = [name]
     if glob.has_magic(name) and not os.path.lexists(name):
         matching = glob.glob(name, recursive=True)  # noqa: PTH207 - a path's own glob takes no absolute pattern
-        found = sorted(path for path in matching if not Path(path).is_dir()) or found
+        inputs = (path for path in matching if not path.endswith(_DECISIONS) and os.path.realpath(path) not in own)
+        found = sorted(path for path in inputs if not Path(path).is_dir()) or found
     return [os.path.abspath(path) for path in found]  # noqa: PTH100 - resolving would follow links
 
 
-def _remote_names(url: str) -> list[str]:
+def _remote_names(url: str, own: Container[str]) -> list[str]:
     if not glob.has_magic(url):
         return [url]
     try:
         fs, path = _fsspec().core.url_to_fs(url)
-        return sorted(fs.unstrip_protocol(found) for found in fs.glob(path)) or [url]
+        matching = (fs.unstrip_protocol(found) for found in fs.glob(path))
+        return sorted(name for name in matching if not name.endswith(_DECISIONS) and name not in own) or [url]
     except MissingExtra:
         raise
     except Exception:  # noqa: BLE001 - each file system has errors of its own

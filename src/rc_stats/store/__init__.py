@@ -11,6 +11,7 @@ from rc_stats.errors import MissingExtra
 try:
     from rc_stats.store.books import Store
     from rc_stats.store.chain import Entry
+    from rc_stats.store.database import place_of
     from rc_stats.store.leases import Lease
     from rc_stats.store.periods import Pending
     from rc_stats.store.rights import Erased
@@ -19,4 +20,4 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtra("store", "The store") from None
 
-__all__ = ["Entry", "Erased", "Lease", "Pending", "Store"]
+__all__ = ["Entry", "Erased", "Lease", "Pending", "Store", "place_of"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -382,6 +382,12 @@ class Store:
         """Return what was edited, removed or moved in the books, one line each; nothing if they are whole."""
         with self._reading() as tx:
             return checking.verify(tx, is_sound=self._database.is_sound(tx.connection))
+
+    @guarded
+    def catalogues(self) -> Mapping[str, bool]:
+        """Return each catalogue that the history names, and whether the last word on it is a yes, paused or not."""
+        with self._reading() as tx:
+            return consents.last_words(tx)
 
 
 @guarded

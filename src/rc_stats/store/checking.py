@@ -17,6 +17,9 @@ from rc_stats.store.schema import ENTRIES, FIELD_SETS, HEADS, PERIODS
 
 _Key = tuple[str, str]
 
+_NEEDED: Final = {"consent": "fields", "report": "sha256", "discard": "is_tried", "failure": "is_final"}
+"""By kind of entry, the detail that a check goes by."""
+
 _RAW: Final = {
     table.name: [type_coerce(column, NullType()).label(column.name) for column in table.columns]
     for table in (ENTRIES, FIELD_SETS, HEADS, PERIODS)
@@ -122,6 +125,10 @@ class _Check:
         """Take from an entry that is whole what the other tables must agree with."""
         number, kind, key = row["number"], row["kind"], (row["catalogue"], row["period"])
         report = self.reports.get(key)
+        needed = _NEEDED.get(kind)
+        if needed is not None and type(details.get(needed)) is not (bool if needed.startswith("is_") else str):
+            self.faults.append(f"Entry {number}: it lacks what an entry of its kind says.")
+            return
         if kind == "consent":
             body = self.field_sets.get(details["fields"])
             if not isinstance(body, str) or digest_of(body) != details["fields"]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import RowMapping, select
 
 from rc_stats.consent import Consent, ConsentState, from_data
-from rc_stats.errors import GateClosed, UnusableInput, UsageError
+from rc_stats.errors import GateClosed, StoreError, UnusableInput, UsageError
 from rc_stats.store.chain import Entry, Transaction, as_text, digest_of, entry_of, from_text, whole
 from rc_stats.store.faults import fault
 from rc_stats.store.schema import ENTRIES, FIELD_SETS
@@ -52,6 +52,21 @@ def last_grant(tx: Transaction, catalogue: str) -> Consent | None:
         if entry_of(row).details.get("state") == ConsentState.GRANTED:
             found = row
     return None if found is None else _consent_of(tx, found)
+
+
+def last_words(tx: Transaction) -> dict[str, bool]:
+    """Return each catalogue that the history names, and whether the last word on it is a yes; so is a damaged one."""
+    statement = select(ENTRIES.c.catalogue).where(tx.own(ENTRIES), ENTRIES.c.catalogue != "").distinct()
+    names = sorted(tx.connection.execute(statement).scalars())
+    return {name: _may_be_yes(tx, name) for name in names}
+
+
+def _may_be_yes(tx: Transaction, catalogue: str) -> bool:
+    try:
+        row = tx.latest("consent", catalogue=catalogue)
+        return row is not None and whole(row).details.get("state") == ConsentState.GRANTED
+    except StoreError:
+        return True
 
 
 def check_grant(consent: Consent, at: datetime) -> None:

@@ -207,6 +207,17 @@ def _address(url: str | Path | None) -> Path | URL:
     )
 
 
+def place_of(url: str | Path | None) -> str:
+    """Return which database *url* names, for people: a file's path, or host and name without any credentials."""
+    address = _address(url)
+    if isinstance(address, Path):
+        return str(address)
+    host = address.host or next(iter(address.normalized_query.get("host", ())), "this machine")
+    name = address.database or next(iter(address.normalized_query.get("dbname", ())), "the user's own database")
+    place = f"{host}{f':{address.port}' if address.port else ''}/{name}"
+    return place.rpartition("@")[2]  # a password with a mark that should have been escaped
+
+
 def _parsed(url: str) -> URL | None:
     try:
         return make_url(url)
