@@ -21,7 +21,7 @@ from rc_stats.fleet.places import Place, is_url, local_path, places_of
 from rc_stats.fleet.ring import Engine, Here, Ring
 from rc_stats.policy import load_policy
 
-PIECES_BETWEEN_SAVES: Final = 64
+PIECES_BETWEEN_SAVES: Final = 128
 """After so many pieces what was done is made safe against a crash: a second or two of work."""
 
 

@@ -20,8 +20,8 @@ from rc_stats.fleet.packing import Readable, packed, read_up_to
 from rc_stats.fleet.places import open_input, unreadable
 from rc_stats.wire import MAX_DOCUMENT_BYTES
 
-SIZE: Final = 1024 * 1024
-"""Bytes of an input in which the lines of one piece begin."""
+SIZE: Final = 512 * 1024
+"""Bytes of an input in which the lines of one piece begin; several pieces are held at once."""
 
 LONGEST_LINE: Final = MAX_DOCUMENT_BYTES
 """A longer line is cut there, and so refused; its rest is passed over."""

@@ -170,7 +170,7 @@ class _Round:
         with self._lock:
             worker = min(range(len(self._pipes)), key=self._to_do.__getitem__)
             self._to_do[worker] += 1
-        # Who takes the outcome needs no piece any more, and a mebibyte less is held for each that is under way.
+        # Who takes the outcome needs no piece any more, so less is held for each that is under way.
         self._order.put((replace(task, piece=None), worker))
         with suppress(OSError):  # A worker that has ended shows where its outcome is missing.
             self._pipes[worker].send(task.piece)
