@@ -100,6 +100,7 @@ USES: Final[dict[str, Callable[[Store], object]]] = {
     "record_refusal": lambda store: store.record_refusal(NAME, "2026-02", ["switch-rc-stats"], at=NOW),
     "history": lambda store: list(store.history()),
     "head": lambda store: store.head(),
+    "catalogues": lambda store: store.catalogues(),
     "latest_at": lambda store: store.latest_at(NAME),
     "payload": lambda store: store.payload(NAME, "2026-02"),
     "export": lambda store: list(store.export()),

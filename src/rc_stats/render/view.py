@@ -341,15 +341,30 @@ def _excluded(
 
 
 _LONGEST_RAW = 60
+_DEEPEST_RAW = 20
 
 
 def ascii_text(value: Any) -> str:
     """Return *value*, whoever made it, spelt in plain ASCII and cut short."""
-    try:
-        text = ascii(value)
-    except RecursionError:
+    if _is_deep(value):
         return "(nested deeply)"
+    text = ascii(value)
     return text if len(text) <= _LONGEST_RAW else text[: _LONGEST_RAW - 3] + "..."
+
+
+def _is_deep(value: Any) -> bool:
+    """Return whether *value* is nested too deeply to be spelt; by a loop, which no depth can exhaust."""
+    level = [value]
+    for _ in range(_DEEPEST_RAW):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (list, dict))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def raw_text(document: Mapping[str, Any] | None, path: str) -> str:
