@@ -478,7 +478,7 @@ def test_a_narrower_yes_counts_at_once(database: Database, collector: Collector)
 
     def late(*arguments: Any, **named: Any) -> int:
         reporter.store.begin_attempt = begin  # type: ignore[method-assign]
-        life.reporter().opt_in({DataType.USAGE}, by="another")
+        life.reporter().opt_in({DataType.USAGE}, by="another", seconds=0.05)  # It can't wait for itself.
         return begin(*arguments, **named)
 
     reporter.store.begin_attempt = late  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ the check needs neither the server nor the original document, and it uses the ve
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -108,17 +109,19 @@ def _is_period(period: Any, profile: Profile | None) -> bool:
     return True
 
 
-def _differences(found: dict[str, Any], expected: dict[str, Any], catalogue: Catalogue, prefix: str = "") -> list[str]:
+def _differences(found: dict[str, Any], expected: dict[str, Any], catalogue: Catalogue) -> list[str]:
     """Name the places where a payload holds what no payload can; an unknown key is masked."""
     known = {step for metric in catalogue.metrics.values() for step in metric.emit.split(".")} | catalogue.words
     words = known_words(catalogue.metrics)
-    faults = []
-    for key, value in found.items():
-        path = f"{prefix}{key if key in known else mask(key, words)}"
-        if key not in expected:
-            faults.append(f"{path} can't be in a payload of this profile, or not with this value.")
-        elif isinstance(value, dict) and isinstance(expected[key], dict):
-            faults += _differences(value, expected[key], catalogue, f"{path}.")
-        elif canonical(value) != canonical(expected[key]):
-            faults.append(f"{path} has a value that no payload of this profile can have.")
-    return faults
+
+    def faults(found: dict[str, Any], expected: dict[str, Any], prefix: str) -> Iterator[str]:
+        for key, value in found.items():
+            path = f"{prefix}{key if key in known else mask(key, words)}"
+            if key not in expected:
+                yield f"{path} can't be in a payload of this profile, or not with this value."
+            elif isinstance(value, dict) and isinstance(expected[key], dict):
+                yield from faults(value, expected[key], f"{path}.")
+            elif canonical(value) != canonical(expected[key]):
+                yield f"{path} has a value that no payload of this profile can have."
+
+    return [*faults(found, expected, "")]
