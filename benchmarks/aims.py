@@ -20,16 +20,30 @@ NOT_JUDGED: Final = "not judged"
 """What may be said of an aim."""
 
 _ONE_DOCUMENT: Final = (
-    "Above the parse lies the check of each leaf, which is Python, while the floor is compiled: the ratio depends on "
-    "the version of Python and on how it was built, and it grows where the parse is cheap."
+    "Parse and write are compiled and take less than the floor; see their rows below. What lies between them settles "
+    "the leaves in Python, while the floor is compiled throughout: the ratio depends on how Python was built."
+)
+_BUSY: Final = (
+    "The goal is that of a reader which checks leaf by leaf. On top of it come here the rules for people in small "
+    "numbers, which look at whole tables, and at tables of several periods together; a busy document fills them all."
 )
 _STARTED: Final = "What is imported first makes up most of a start, and the catalogue is read and compiled each time."
 REASONS: Final = {
     "one": _ONE_DOCUMENT,
-    "shuffled": "The parser looks for keys in the order of the first document that it met, and searches in another.",
-    "findings": "The dict walker makes an object for each path. It explains; it isn't on the way of a report.",
+    "busy": _BUSY,
+    "shuffled": (
+        "The leaves cost what they cost in the server's order. Besides, the parser looks for keys in the order of the "
+        "first document that it met, and has to search in another."
+    ),
+    "findings": (
+        "There is an object for every path of the document, known or not, with its rule and clause. This explains, and "
+        "isn't on the way of a report."
+    ),
     "rival": "The nearest rival does less of the job.",
-    "bulk": "Each line is also decided, digested and recorded in the decisions, and the start of the process counts.",
+    "bulk": (
+        "Each line is anonymised as one document is, and then decided, wrapped, digested and recorded in the decisions. "
+        "The start of the process counts as well."
+    ),
     "duckdb": "DuckDB reads its columns without making an object of each document, and decides nothing.",
     "two": "One process hands out, numbers and writes for both; and a second process starts and compiles once more.",
     "held": "What is under way are whole pieces of the input, and memory that was freed is kept by the allocator.",
@@ -78,7 +92,7 @@ def of_one(orders: Sequence[Figure], nearest: Figure | None) -> Iterator[Aim]:
     """Yield the aims of one document."""
     for figure in orders:
         if figure.variant == single.WITHOUT and figure.goal is not None:
-            kind = "shuffled" if "shuffled" in figure.subject else "one"
+            kind = _kind(figure.subject)
             yield at_most(f"anonymise {figure.subject}", figure, "floor", kind)
     for figure in orders:
         if figure.variant == single.WITH and figure.subject in (REAL, BUSY):
@@ -89,6 +103,12 @@ def of_one(orders: Sequence[Figure], nearest: Figure | None) -> Iterator[Aim]:
     else:
         named = f"{times(nearest)}: {nearest.variant}"
         yield aim(what, goal, named, "rival", is_reached=nearest.ratio >= single.RIVAL_GOAL)
+
+
+def _kind(subject: str) -> str:
+    if "shuffled" in subject:
+        return "shuffled"
+    return "busy" if subject == BUSY else "one"
 
 
 def of_many(measured: Many) -> Iterator[Aim]:
