@@ -41,7 +41,7 @@ REASONS: Final = {
     ),
     "rival": "The nearest rival does less of the job.",
     "bulk": (
-        "Each line is anonymised as one document is, and then decided, wrapped, digested and recorded in the decisions. "
+        "Each line is anonymised as one document is, then decided, wrapped, digested and recorded in the decisions. "
         "The start of the process counts as well."
     ),
     "duckdb": "DuckDB reads its columns without making an object of each document, and decides nothing.",

@@ -314,6 +314,11 @@ class Collector:
         with self._lock:
             self._behaviours += behaviours
 
+    def forget(self) -> None:
+        """Do as usual from now on, whatever was to be done for the next connections."""
+        with self._lock:
+            self._behaviours.clear()
+
     def wait_for(self, number: int, seconds: float = PATIENCE) -> None:
         """Wait until *number* requests were read."""
         with self._lock:

@@ -16,11 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from collector import Collector, Identity, reply, reset
 from rc_stats.catalogue import Profile, catalogue_from_data
-from rc_stats.consent import Terms
+from rc_stats.consent import DEFAULT_SCOPE, Terms
 from rc_stats.errors import GateClosed, UsageError
 from rc_stats.gate import Switches
 from rc_stats.outcome import Verdict
-from rc_stats.policy import WorkspaceKind
+from rc_stats.policy import DataType, WorkspaceKind
 from rc_stats.wire import packaged
 from reporting import DAY, NAME, NOW, TERMS, Clock, Life, run
 from stores import empty
@@ -54,14 +54,31 @@ class Reporting(RuleBasedStateMachine):
         self.paused_until = NOW
         self.agreed_to: Terms | None = None
         self.latest = NOW
-        self.erased: set[str] = set()
+        self.scope = DEFAULT_SCOPE
 
     def teardown(self) -> None:
-        """Look at everything once more, and clean up."""
+        """Look at everything once more, see that nothing was lost, and clean up."""
         try:
             self.each_period_at_most_once()
+            self.all_is_well_again()
         finally:
             self.stack.close()
+
+    def all_is_well_again(self) -> None:
+        """Whatever went wrong before: with a yes and no trouble the next report arrives, once, and no other waits."""
+        life = self.life
+        self.collector.forget()
+        self.upgrade("as it is")
+        life.kind, life.switches = WorkspaceKind.REGISTERED, Switches()
+        life.clock.now = max(self.latest, life.clock(), self.paused_until) + 32 * DAY
+        self.grant()
+        life.clock.move(DAY)
+        outcome = life.reporter().send_once()
+        assert outcome.verdict is Verdict.SENT, outcome.error
+        assert sum(json.loads(one.body)["period"] == outcome.period for one in life.received) == 1
+        assert life.store().pending(NAME) == ()
+        assert life.store().verify() == ()
+        assert life.reporter().send_once().verdict is Verdict.ALREADY_SENT
 
     @initialize(is_agreed=st.booleans())
     def begin(self, is_agreed: bool) -> None:
@@ -75,8 +92,19 @@ class Reporting(RuleBasedStateMachine):
     @rule()
     def grant(self) -> None:
         """Say yes to what is offered now."""
-        self.life.reporter().opt_in()
+        self.agree(DEFAULT_SCOPE)
+
+    @rule()
+    def grant_less(self) -> None:
+        """Say yes to less than is offered."""
+        self.agree(frozenset({DataType.USAGE}))
+
+    def agree(self, scope: frozenset[DataType]) -> None:
+        """Say yes to *scope*."""
+        self.life.reporter().opt_in(scope)
         self.is_agreed, self.agreed_to, self.paused_until = True, self.life.terms, self.life.clock()
+        self.scope = scope
+        self.latest = max(self.latest, self.life.clock())
 
     @rule()
     def withdraw(self) -> None:
@@ -103,9 +131,7 @@ class Reporting(RuleBasedStateMachine):
     @rule()
     def erase(self) -> None:
         """Have everything erased that was kept."""
-        store = self.life.store()
-        self.erased |= {entry.period for entry in store.history() if entry.period}
-        store.erase(at=self.life.clock())
+        self.life.store().erase(at=self.life.clock())
 
     @rule()
     def prune(self) -> None:
@@ -162,8 +188,9 @@ class Reporting(RuleBasedStateMachine):
     @rule()
     def send(self) -> None:
         """Send, as the daily job does."""
-        before = self.collector.count
+        before, arrived = self.collector.count, len(self.life.received)
         outcome = self.life.reporter().send_once()
+        self.check_scope(arrived)
         if not self.may_send():
             assert self.collector.count == before, "something was sent without a yes"
             assert outcome.verdict in (Verdict.CLOSED, Verdict.ALREADY_SENT, Verdict.ENDED)
@@ -174,10 +201,17 @@ class Reporting(RuleBasedStateMachine):
     @rule(at=st.integers(1, 130))
     def crash(self, at: int) -> None:
         """Send, and die at some instant."""
-        before = self.collector.count
+        before, arrived = self.collector.count, len(self.life.received)
         run(lambda: self.life.reporter().send_once(), at=at)
+        self.check_scope(arrived)
         assert self.may_send() or self.collector.count == before
         time.sleep(LEASE * 1.2)
+
+    def check_scope(self, arrived: int) -> None:
+        """Check that what has come since nothing but *arrived* was there is no more than is agreed to now."""
+        for received in self.life.received[arrived:]:
+            is_narrow = DataType.APP not in self.scope
+            assert not (is_narrow and "apps" in json.loads(received.body)["statistics"]), "more than was agreed to"
 
     @rule(at=st.integers(1, 40))
     def crash_in_opt_out(self, at: int) -> None:
@@ -200,12 +234,28 @@ class Reporting(RuleBasedStateMachine):
 
     @invariant()
     def the_dry_run_agrees(self) -> None:
-        """What a dry run shows is nothing where nothing may be sent."""
+        """What a dry run shows is nothing where nothing may be sent, and no more than is agreed to."""
         try:
             prepared = self.life.reporter().prepare()
         except GateClosed:
             return
         assert prepared.payload is None or self.may_send()
+        if prepared.payload is not None and DataType.APP not in self.scope:
+            assert "apps" not in json.loads(prepared.payload.body)["statistics"]
+
+    @rule()
+    def send_what_the_dry_run_showed(self) -> None:
+        """Send right after a dry run: what arrives first are the bytes that it showed."""
+        try:
+            shown = self.life.reporter().prepare().payload
+        except GateClosed:
+            shown = None
+        arrived = len(self.life.received)
+        self.send()
+        if shown is None:
+            assert len(self.life.received) == arrived
+        elif len(self.life.received) > arrived:
+            assert self.life.received[arrived].body == shown.body
 
     @precondition(lambda self: self.collector.count > 0)
     @invariant()

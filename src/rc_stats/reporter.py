@@ -233,13 +233,7 @@ class Reporter:
         Returns:
             Whether none is under way any more. If not, one may still arrive.
         """
-        now, said = self.clock(), partial(self.store.consent, self._catalogue)
-        if until is None:
-            changed = _unless_damaged(said, Consent()).withdraw(at=now, by=by)
-        else:
-            changed = said().restrict(until=until, at=now, by=by)
-        self.store.record_consent(self._catalogue, changed)
-        _LOG.info("consent %s", "paused" if until else changed.state)
+        refuse(self.store, self._catalogue, at=self.clock(), by=by, until=until)
         return self.store.settle(seconds=seconds)
 
     def status(self) -> Status:
@@ -529,6 +523,27 @@ def _logged(outcome: Outcome) -> Outcome:
     rule = f" ({outcome.error.rule})" if outcome.error else ""
     _LOG.info("report for %s: %s%s", outcome.period or "this period", outcome.verdict, rule)
     return outcome
+
+
+def refuse(store: Store, catalogue: str, *, at: datetime, by: str = "", until: datetime | None = None) -> Consent:
+    """
+    Record a no to *catalogue*, or a pause until *until*, which destroys what was not sent, and return it.
+
+    It does what :meth:`Reporter.opt_out` does before it waits, and needs neither terms nor a catalogue: an admin can
+    take a yes back when what was agreed to is no longer configured, or broken.
+
+    Raises:
+        UsageError: ``restriction``: there is no yes to pause, or the pause would have ended.
+        StoreError: It can't be recorded.
+    """
+    said = partial(store.consent, catalogue)
+    if until is None:
+        consent = _unless_damaged(said, Consent()).withdraw(at=at, by=by)
+    else:
+        consent = said().restrict(until=until, at=at, by=by)
+    store.record_consent(catalogue, consent)
+    _LOG.info("consent %s", "paused" if until else consent.state)
+    return consent
 
 
 def _unless_damaged(read: Callable[[], _T], otherwise: _T) -> _T:

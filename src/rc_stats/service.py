@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from rc_stats.authoring import read_catalogue
 from rc_stats.catalogue import Catalogue, Profile, load_catalogue
 from rc_stats.configuration import Loaded, Settings
-from rc_stats.consent import Consent, Terms
-from rc_stats.errors import CatalogueError, StoreError, UsageError
+from rc_stats.consent import Terms
+from rc_stats.errors import CatalogueError, UsageError
 from rc_stats.gate import Switches
 from rc_stats.policy import load_policy
 from rc_stats.reporter import Reporter, Sender, Source
@@ -80,28 +80,6 @@ def store_of(settings: Settings) -> Store:
         StoreError: It can't be opened.
     """
     return Store.open(settings.store, workspace=settings.name)
-
-
-def refuse(store: Store, catalogue: str, *, at: datetime, by: str = "", until: datetime | None = None) -> Consent:
-    """
-    Record a no to *catalogue*, or a pause until *until*, which destroys what was not sent, and return it.
-
-    It does what :meth:`Reporter.opt_out` does before it waits, and needs neither terms nor a catalogue: an admin can
-    take a yes back when what was agreed to is no longer configured, or broken.
-
-    Raises:
-        UsageError: ``restriction``: there is no yes to pause, or the pause would have ended.
-        StoreError: It can't be recorded.
-    """
-    said = Consent()
-    try:
-        said = store.consent(catalogue)
-    except StoreError as error:
-        if until is not None or error.rule != "store-corrupt":
-            raise
-    consent = said.withdraw(at=at, by=by) if until is None else said.restrict(until=until, at=at, by=by)
-    store.record_consent(catalogue, consent)
-    return consent
 
 
 def transport_of(settings: Settings) -> Transport:

@@ -97,7 +97,8 @@ def opt_out(
     recorded all the same, and after the wait a request is still under way.
     """
     from rc_stats.render.standing import consent_text
-    from rc_stats.service import now, refuse, store_of
+    from rc_stats.reporter import refuse
+    from rc_stats.service import now, store_of
 
     if is_all and catalogue is not None:
         raise UsageError("--all and --catalogue don't go together.", rule="catalogue", remedy="Give one of the two.")
