@@ -130,19 +130,22 @@ def _remote_place(number: int, name: str) -> Place:
 
 def open_input(name: str) -> BinaryIO:
     """
-    Return input *name*, open for reading. Of a pipe it gives what is there and keeps nothing back.
+    Return input *name*, open for reading.
+
+    It is buffered, which makes one block of each read of a pipe. Without, each is put together from parts that were
+    made too large and cut down, and what the allocator keeps between them grows with every million lines.
 
     Raises:
         UnusableInput: ``unreadable``.
     """
     try:
         if name == STANDARD_INPUT:
-            return open(os.dup(sys.stdin.fileno()), "rb", buffering=0)  # noqa: PTH123 - a descriptor, not a path
+            return open(os.dup(sys.stdin.fileno()), "rb")  # noqa: PTH123 - a descriptor, not a path
         if is_url(name):
             fs, path = _fsspec().core.url_to_fs(name)
             opened: BinaryIO = fs.open(path, "rb")
             return opened
-        return Path(name).open("rb", buffering=0)
+        return Path(name).open("rb")
     except MissingExtra:
         raise
     except Exception:  # noqa: BLE001, S110 - each file system has errors of its own
