@@ -366,7 +366,7 @@ def test_every_citation_is_found() -> None:
     assert {
         ("toggle", "rc_stats.consent"),
         ("no-names", "rc_stats.anonymise"),
-        ("transfer", "rc_stats.decision"),
+        ("transfer", "rc_stats.rules"),
     } <= cited
     assert {("account-data", "rc_stats.catalogue"), ("rights-restrict", "rc_stats.reporter")} <= cited
 

@@ -492,6 +492,13 @@ for depth in (1000, 1022, 1023, 1024, 5000):
         except UnusableInput as error:
             rules.append(error.rule)
     assert rules[0] == rules[1] == ("too-deep" if depth > 1023 else ""), (depth, rules)
+for depth, rule in ((1023, ""), (1024, "too-deep"), (5000, "too-deep")):
+    try:
+        anonymise(b'{"totalUsers":1e400,"acme":' + b"[" * depth + b"]" * depth + b"}")
+        found = ""
+    except UnusableInput as error:
+        found = error.rule
+    assert found == rule, (depth, found)
 """
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).stderr == b""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -192,6 +193,17 @@ RULES: dict[bytes, str] = {
 def test_each_fault_has_its_rule(line: bytes, rule: str) -> None:
     """What is wrong with a line is told by a stable code."""
     assert asked(line, agreed()).reasons == (rule,)
+
+
+def test_the_interpreter_decides_nothing() -> None:
+    """A line is refused for its depth also where the interpreter lets parsers go deeper."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    try:
+        for line, rule in RULES.items():
+            assert asked(line, agreed()).reasons == (rule,)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 @pytest.mark.parametrize("depth", [900, 990, 1000, 1010, 1020])

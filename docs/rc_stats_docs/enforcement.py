@@ -96,20 +96,22 @@ def object_named(name: str) -> object:
     raise LookupError(name)
 
 
+_BY_NAME: Final = ("rc_stats.rules", "rc_stats.circumstances")
+"""Modules that give a clause to a reason by its name."""
+
+
 def cited() -> Iterator[tuple[str, str]]:
     """Yield each clause that code cites, and the module that does: docstrings, reasons and the catalogue's kinds."""
     for path in sorted(SOURCE.rglob("*.py")):
         parts = path.relative_to(SOURCE.parent).with_suffix("").parts
         module = ".".join(parts).removesuffix(".__init__")
-        if module != "rc_stats.decision" and "privacy-policy@" not in path.read_text(encoding="utf-8"):
+        if module not in _BY_NAME and "privacy-policy@" not in path.read_text(encoding="utf-8"):
             continue
         for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 for first, more in _CITED.findall(ast.get_docstring(node) or ""):
                     yield from ((clause.strip(" #"), module) for clause in (first, *more.split(",")) if clause)
-            elif (
-                isinstance(node, ast.Constant) and node.value in load_policy().clauses and module == "rc_stats.decision"
-            ):
+            elif isinstance(node, ast.Constant) and node.value in load_policy().clauses and module in _BY_NAME:
                 yield str(node.value), module
     for kind in load_catalogue().kinds.values():
         yield kind.clause, "rc_stats.catalogue"

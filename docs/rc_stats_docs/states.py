@@ -19,8 +19,9 @@ from sphinx.util.docutils import SphinxDirective
 from rc_stats import Terms, load_catalogue, load_policy
 from rc_stats.anonymise import Evidence
 from rc_stats.catalogue import Profile
+from rc_stats.circumstances import SWITCHES, Effect, Objections, Reason, Switches, Workspace
 from rc_stats.consent import SCOPES, Consent
-from rc_stats.decision import Decision, Effect, Objections, Reason, Switches, Workspace, decide
+from rc_stats.decision import Decision, decide
 from rc_stats.policy import DataType, Recipient, WorkspaceKind
 from rc_stats.render.words import many
 from rc_stats_docs.tables import ROOT, label, listed, table, text
@@ -164,9 +165,9 @@ CHANGES: Final[tuple[tuple[str, Callable[[World], World]], ...]] = (
 
 
 def codes_of_the_gate() -> frozenset[str]:
-    """Return every code that the source of the decision has; of one with a part filled in, its beginning."""
-    tree = ast.parse((ROOT / "src" / "rc_stats" / "decision.py").read_text(encoding="utf-8"))
-    found = set()
+    """Return every code that the source of the rules has; of one with a part filled in, its beginning."""
+    tree = ast.parse((ROOT / "src" / "rc_stats" / "rules.py").read_text(encoding="utf-8"))
+    found = {code for code, _ in SWITCHES.values()}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("_reason", "Reason"):
             code = node.args[1 if node.func.id == "_reason" else 0]
@@ -174,8 +175,6 @@ def codes_of_the_gate() -> frozenset[str]:
                 found.add(str(code.value))
             elif isinstance(code, ast.JoinedStr) and isinstance(code.values[0], ast.Constant):
                 found.add(str(code.values[0].value))
-        elif isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "_SWITCHES" and node.value is not None:
-            found |= {code for code, _ in ast.literal_eval(node.value).values()}
     return frozenset(found)
 
 

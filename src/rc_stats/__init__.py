@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from rc_stats.anonymise import Anonymiser, Evidence, Report
     from rc_stats.authoring import read_catalogue
     from rc_stats.catalogue import Catalogue, Metric, Profile, load_catalogue
+    from rc_stats.circumstances import Effect, Objections, Reason, Switches, Workspace
     from rc_stats.consent import Consent, ConsentState, Terms, what_if
-    from rc_stats.decision import Decision, Effect, Objections, Reason, Switches, Workspace, decide
+    from rc_stats.decision import Decision, decide
     from rc_stats.delivery import Receipt
     from rc_stats.errors import (
         CatalogueError,
@@ -68,7 +69,8 @@ _HOMES = {
         "UnusableInput",
         "UsageError",
     ),
-    "decision": ("Decision", "Effect", "Objections", "Reason", "Switches", "Workspace", "decide"),
+    "circumstances": ("Effect", "Objections", "Reason", "Switches", "Workspace"),
+    "decision": ("Decision", "decide"),
     "gate": ("Envelope", "Payload", "clear", "confirm", "genuine", "period_of", "resume"),
     "delivery": ("Receipt",),
     "lint": ("Problem", "lint_catalogue"),

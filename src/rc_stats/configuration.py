@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from rc_stats.addresses import Address, address_of
 from rc_stats.catalogue import Profile
-from rc_stats.decision import Objections, Workspace
+from rc_stats.circumstances import Objections, Workspace
 from rc_stats.errors import MissingExtra, TransportError, UsageError
 from rc_stats.locations import APART, PREFIX, configuration_file
 from rc_stats.policy import Policy, Recipient, WorkspaceKind

@@ -240,3 +240,16 @@ def _aware(at: datetime) -> datetime:
     if at.tzinfo is None:
         raise UsageError("The moment of a decision needs a time zone.", rule="time-zone")
     return at
+
+
+def scopes_of(text: str) -> frozenset[DataType]:
+    """
+    Return the scope that *text* names, such as ``usage,app``.
+
+    Raises:
+        UsageError: ``scope``.
+    """
+    names = {name.strip() for name in text.split(",")}
+    if not names or not names <= set(SCOPES):
+        raise UsageError("A scope is one or more of usage, app and account, with commas between.", rule="scope")
+    return frozenset(DataType(name) for name in names)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import copy
 import re
-import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -28,12 +27,9 @@ from rc_stats.operators import Value
 from rc_stats.people import Previous
 from rc_stats.plan import Plan
 from rc_stats.policy import DataType
-from rc_stats.wire import BOM, MAX_DOCUMENT_BYTES, parse
+from rc_stats.wire import BOM, MAX_DOCUMENT_BYTES, goes_deeper, parse
 
 __all__ = ["FastReader", "NoListingError", "Settled"]
-
-_DEEPEST: Final = 1024
-"""How deep the walker's parser goes. msgspec goes as deep as the interpreter lets it."""
 
 _STRIDE: Final = 251
 _DIGITS = re.compile(rb"[0-9]{16}")
@@ -55,13 +51,7 @@ def surely_parsed(data: bytes) -> bool:
             data.decode()
         except UnicodeDecodeError:
             return False
-    if (sys.version_info >= (3, 12) or sys.getrecursionlimit() > _DEEPEST) and _may_be_deep(data):
-        return False
-    return _DIGITS.search(data[::_STRIDE]) is None
-
-
-def _may_be_deep(data: bytes) -> bool:
-    return data.count(b"{") + data.count(b"[") > _DEEPEST
+    return not goes_deeper(data) and _DIGITS.search(data[::_STRIDE]) is None
 
 
 class Settled(NamedTuple):

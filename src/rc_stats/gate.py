@@ -19,17 +19,9 @@ from weakref import WeakKeyDictionary
 from rc_stats._version import __version__
 from rc_stats.anonymise import Anonymiser, Report
 from rc_stats.catalogue import Profile
-from rc_stats.decision import (
-    Decision,
-    Effect,
-    Objections,
-    Reason,
-    Switches,
-    Workspace,
-    decide,
-    is_taken,
-    scopes_of,
-)
+from rc_stats.circumstances import Effect, Objections, Reason, Switches, Workspace
+from rc_stats.consent import scopes_of
+from rc_stats.decision import Decision, decide, is_taken
 from rc_stats.errors import GateClosed, UnusableInput, UsageError
 from rc_stats.policy import Recipient
 from rc_stats.wire import as_written, canonical, parse

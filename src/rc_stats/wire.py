@@ -7,6 +7,7 @@ The parse never lets a parser's own exception through: those hold a copy of the 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,9 @@ BOM: Final = b"\xef\xbb\xbf"
 _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _SAFE_WHOLE = 2**53
 _REFUSED: Final = object()
+_TOO_DEEP: Final = object()
+_DEEPEST: Final = 1024
+"""How deep orjson goes."""
 
 
 def too_large(limit: int) -> UnusableInput:
@@ -65,9 +69,43 @@ def _infinite(data: bytes) -> Any:
     import msgspec  # noqa: PLC0415 - no server writes such a number
 
     try:
-        return msgspec.json.Decoder(float_hook=float).decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = msgspec.json.Decoder(float_hook=float).decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return _REFUSED
+    except RecursionError:
+        value = _TOO_DEEP
+    if value is _TOO_DEEP or is_deeper(value, _DEEPEST):
+        raise _too_deep()
+    return value
+
+
+def goes_deeper(data: bytes) -> bool:
+    """
+    Say whether msgspec may go deeper in *data* than :func:`parse` does.
+
+    It goes as deep as the interpreter lets it, which depends on its version and on who set its limit.
+    """
+    is_bounded = sys.version_info < (3, 12) and sys.getrecursionlimit() <= _DEEPEST
+    return not is_bounded and data.count(b"{") + data.count(b"[") > _DEEPEST
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Say whether maps and lists in *value* are nested over *levels* deep; by a loop, which no depth can exhaust."""
+    level = [value]
+    for _ in range(levels):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (list, dict))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return any(isinstance(inner, (list, dict)) for inner in level)
+
+
+def _too_deep() -> UnusableInput:
+    return UnusableInput("The input is nested too deeply.", rule="too-deep")
 
 
 def _refusal(data: bytes, problem: str, line: int, column: int) -> UnusableInput:
@@ -76,7 +114,7 @@ def _refusal(data: bytes, problem: str, line: int, column: int) -> UnusableInput
             "The input is not UTF-8 text.", rule="wrong-encoding", remedy="Save it as UTF-8 and try again."
         )
     if "depth" in problem or "ecursion" in problem:
-        return UnusableInput("The input is nested too deeply.", rule="too-deep")
+        return _too_deep()
     if not data.strip():
         return UnusableInput("The input is empty.", rule="not-json")
     return UnusableInput(f"The input is not JSON (line {line}, column {column}).", rule="not-json")

@@ -86,7 +86,7 @@ def bulk(
     Exit code: 0 done, 1 the output can't be written or it was interrupted, 4 nothing in the inputs can be used.
     """
     from rc_stats.catalogue import Profile  # noqa: PLC0415 - other verbs start without
-    from rc_stats.decision import Switches, Workspace  # noqa: PLC0415
+    from rc_stats.circumstances import Switches, Workspace  # noqa: PLC0415
     from rc_stats.fleet.bulk import run  # noqa: PLC0415
     from rc_stats.fleet.lines import Options  # noqa: PLC0415
     from rc_stats.fleet.output import begun_at  # noqa: PLC0415

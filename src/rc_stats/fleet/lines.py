@@ -22,13 +22,14 @@ import orjson
 
 from rc_stats.anonymise import Anonymiser, not_an_object
 from rc_stats.catalogue import Profile, load_catalogue
+from rc_stats.circumstances import Objections, Switches, Workspace
 from rc_stats.consent import Consent, Terms, from_data
-from rc_stats.decision import Objections, Standing, Switches, Workspace
+from rc_stats.decision import Standing
 from rc_stats.errors import RcStatsError, UnusableInput, UsageError
 from rc_stats.findings import Action, Finding
 from rc_stats.gate import cleared
 from rc_stats.policy import load_policy
-from rc_stats.wire import MAX_DOCUMENT_BYTES, parse, too_large
+from rc_stats.wire import MAX_DOCUMENT_BYTES, goes_deeper, parse, too_large
 
 PARTS: Final = ("workspace", "consent", "statistics")
 """The keys of a line that are read."""
@@ -171,6 +172,8 @@ class LineGate:
     def _decided(self, line: bytes) -> Ruling:
         if len(line) > MAX_DOCUMENT_BYTES:
             raise too_large(MAX_DOCUMENT_BYTES)
+        if goes_deeper(line):
+            parse(line)
         if line.startswith(self._beginnings) and (quick := self._split_at_document(line)) is not None:
             with suppress(UnusableInput):  # else the document may not be the last of the line's keys
                 return self._ruling(quick)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from rc_stats.circumstances import Reason
 from rc_stats.configuration import Loaded
 from rc_stats.consent import SCOPES, Consent, ConsentState
-from rc_stats.decision import Reason
 from rc_stats.gate import Effect
 from rc_stats.outcome import Offer, Status
 from rc_stats.policy import DataType, Recipient, Subprocessor

@@ -20,7 +20,7 @@ from rc_stats.policy import Policy
 from rc_stats.previewing import Preview
 from rc_stats.render.words import DONE, FROZEN_DONE, group_title, grouped, how_ended, many, singular, why
 from rc_stats.sources import Newest
-from rc_stats.wire import parse
+from rc_stats.wire import is_deeper, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,25 +346,10 @@ _DEEPEST_RAW = 20
 
 def ascii_text(value: Any) -> str:
     """Return *value*, whoever made it, spelt in plain ASCII and cut short."""
-    if _is_deep(value):
+    if is_deeper(value, _DEEPEST_RAW):
         return "(nested deeply)"
     text = ascii(value)
     return text if len(text) <= _LONGEST_RAW else text[: _LONGEST_RAW - 3] + "..."
-
-
-def _is_deep(value: Any) -> bool:
-    """Return whether *value* is nested too deeply to be spelt; by a loop, which no depth can exhaust."""
-    level = [value]
-    for _ in range(_DEEPEST_RAW):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, (list, dict))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def raw_text(document: Mapping[str, Any] | None, path: str) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
+from rc_stats.circumstances import Effect
 from rc_stats.consent import DEFAULT_SCOPE, SCOPES, ConsentState
-from rc_stats.decision import Effect
 from rc_stats.errors import RcStatsError, UnusableInput
 from rc_stats.gate import Payload
 from rc_stats.outcome import Offer, Prepared, Status

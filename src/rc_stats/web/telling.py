@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from rc_stats.circumstances import Effect, Reason
 from rc_stats.consent import SCOPES, Consent, ConsentState
-from rc_stats.decision import Effect, Reason
 from rc_stats.policy import DataType, Policy, Recipient
 from rc_stats.render.view import Rule, View
 from rc_stats.render.words import grouped, how_ended, many
