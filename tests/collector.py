@@ -314,6 +314,12 @@ class Collector:
         with self._lock:
             self._behaviours += behaviours
 
+    @property
+    def planned(self) -> int:
+        """For how many connections something else than the usual is to be done."""
+        with self._lock:
+            return len(self._behaviours)
+
     def forget(self) -> None:
         """Do as usual from now on, whatever was to be done for the next connections."""
         with self._lock:

@@ -38,7 +38,7 @@ OFFERS: dict[str, Terms] = {
     "strict": replace(TERMS, profile=Profile.STRICT),
 }
 LEASE = 0.03
-_EXAMPLES = 200 if os.environ.get("RCSTATS_TEST_CRASHES") else 5
+_EXAMPLES = 200 if os.environ.get("RCSTATS_TEST_CRASHES") else 8
 
 
 class Reporting(RuleBasedStateMachine):
@@ -80,7 +80,7 @@ class Reporting(RuleBasedStateMachine):
         assert life.store().verify() == ()
         assert life.reporter().send_once().verdict is Verdict.ALREADY_SENT
 
-    @initialize(is_agreed=st.booleans())
+    @initialize(is_agreed=st.sampled_from([True, True, False]))
     def begin(self, is_agreed: bool) -> None:
         """Begin with or without a yes."""
         if is_agreed:
@@ -104,7 +104,6 @@ class Reporting(RuleBasedStateMachine):
         self.life.reporter().opt_in(scope)
         self.is_agreed, self.agreed_to, self.paused_until = True, self.life.terms, self.life.clock()
         self.scope = scope
-        self.latest = max(self.latest, self.life.clock())
 
     @rule()
     def withdraw(self) -> None:
@@ -123,7 +122,7 @@ class Reporting(RuleBasedStateMachine):
         else:
             self.paused_until = until
 
-    @rule(is_on=st.booleans())
+    @rule(is_on=st.sampled_from([False, False, True]))
     def switch(self, is_on: bool) -> None:
         """Set or unset a kill switch."""
         self.life.switches = Switches(("RC_STATS_DISABLE",)) if is_on else Switches()
@@ -188,6 +187,10 @@ class Reporting(RuleBasedStateMachine):
     @rule()
     def send(self) -> None:
         """Send, as the daily job does."""
+        self.sent()
+
+    def sent(self) -> Verdict:
+        """Send, and return what came of it."""
         before, arrived = self.collector.count, len(self.life.received)
         outcome = self.life.reporter().send_once()
         self.check_scope(arrived)
@@ -196,7 +199,30 @@ class Reporting(RuleBasedStateMachine):
             assert outcome.verdict in (Verdict.CLOSED, Verdict.ALREADY_SENT, Verdict.ENDED)
         elif outcome.verdict is Verdict.SENT:
             assert self.life.store().ended(NAME, outcome.period) == "sent"
-        self.latest = max(self.latest, self.life.clock())
+        return outcome.verdict
+
+    @rule(days=st.sampled_from([1, 8, 31]))
+    def a_day(self, days: int) -> None:
+        """Let the next day come, or a later one, and the daily job."""
+        self.life.clock.move(days * DAY)
+        self.send()
+
+    @rule(days=st.sampled_from([1, 31]), at=st.integers(1, 130))
+    def a_bad_day(self, days: int, at: int) -> None:
+        """Let the next day come, have the daily job die, and start it again."""
+        self.life.clock.move(days * DAY)
+        self.crash(at)
+        self.send()
+
+    @rule(scope=st.sampled_from([DEFAULT_SCOPE, frozenset({DataType.USAGE})]))
+    def a_new_yes_and_a_month(self, scope: frozenset[DataType]) -> None:
+        """Say yes to so much, and let the next month's job come: it arrives, unless there is a reason."""
+        is_right = self.life.clock() >= self.latest
+        self.agree(scope)
+        self.life.clock.move(31 * DAY)
+        is_due = is_right and self.may_send() and not self.collector.planned
+        verdict = self.compared()
+        assert not is_due or verdict in (Verdict.SENT, Verdict.ALREADY_SENT, Verdict.ENDED), verdict
 
     @rule(at=st.integers(1, 130))
     def crash(self, at: int) -> None:
@@ -224,6 +250,7 @@ class Reporting(RuleBasedStateMachine):
     @invariant()
     def the_books_are_whole(self) -> None:
         """No entry is missing, changed or out of order."""
+        self.latest = max(self.latest, self.life.clock())
         assert self.life.store().verify() == ()
 
     @invariant()
@@ -245,17 +272,22 @@ class Reporting(RuleBasedStateMachine):
 
     @rule()
     def send_what_the_dry_run_showed(self) -> None:
+        """Send right after a dry run."""
+        self.compared()
+
+    def compared(self) -> Verdict:
         """Send right after a dry run: what arrives first are the bytes that it showed."""
         try:
             shown = self.life.reporter().prepare().payload
         except GateClosed:
             shown = None
         arrived = len(self.life.received)
-        self.send()
+        verdict = self.sent()
         if shown is None:
             assert len(self.life.received) == arrived
         elif len(self.life.received) > arrived:
             assert self.life.received[arrived].body == shown.body
+        return verdict
 
     @precondition(lambda self: self.collector.count > 0)
     @invariant()
