@@ -124,14 +124,15 @@ def test_citations_in_docstrings(path: Path) -> None:
 
 def cited_by_the_gate() -> set[str]:
     """Return the clause ids in the code that decides: arguments of reasons, switches, and subscripts of clauses."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES if path.stem in ("gate", "decision")]
+    names = ("circumstances", "rules", "decision", "gate")
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES if path.stem in names]
     found = set()
     for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_reason":
             found |= {node.args[2].value} if isinstance(node.args[2], ast.Constant) else set()
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "clauses":
             found |= {node.slice.value} if isinstance(node.slice, ast.Constant) else set()
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "_SWITCHES":
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "SWITCHES":
             assert node.value is not None
             found |= {clause for _, clause in ast.literal_eval(node.value).values()}
     return {str(clause) for clause in found}
